@@ -46,7 +46,5 @@ def expect_shape(name: str, x: Shaped, pattern: str, fix: str = "") -> dict[str,
             letter = axis
         matches &= sizes.setdefault(letter, size) == size
     if not matches:
-        raise ShapeError(
-            f"{name}: expected ({', '.join(pattern.split())}), got {shape}.{' ' + fix if fix else ''}"
-        )
+        raise ShapeError(f"{name}: expected ({', '.join(pattern.split())}), got {shape}.{' ' + fix if fix else ''}")
     return sizes
