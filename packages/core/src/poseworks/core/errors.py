@@ -28,4 +28,4 @@ class ConfigError(PoseworksError, ValueError):
 
 
 class DataError(PoseworksError, ValueError):
-    """Well-formed data that cannot be used: no person, too few frames, unknown units, not-a-number where none may be."""
+    """Well-formed data that cannot be used: no person, too few frames, unknown units, NaN where none may be."""

@@ -1,0 +1,1 @@
+"""What `nox -s benchmark` runs: measures, and writes the result tables."""

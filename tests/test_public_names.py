@@ -1,0 +1,32 @@
+"""The names of the contract exist, and every public name is documented."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+PROMISED = {
+    "poseworks.core": ["PoseSequence", "read_poses", "write_poses"],
+    "poseworks.core.metrics": ["mpjpe", "pa_mpjpe", "accel_error"],
+    "poseworks.temporal": [
+        "load", "save", "export_onnx", "SmoothNet", "DeciWatch", "Stream", "apply_windows", "smooth_rotations",
+        "sampled_frames",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in PROMISED.items() for name in names])
+def test_promised_name_exists(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("module", ["poseworks.core", "poseworks.temporal", "poseworks.pipeline"])
+def test_every_public_name_resolves_and_is_documented(module: str) -> None:
+    package = importlib.import_module(module)
+    assert package.__all__
+    for name in package.__all__:
+        value = getattr(package, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), f"{module}.{name} has no docstring"
