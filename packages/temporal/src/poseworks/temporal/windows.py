@@ -1,0 +1,307 @@
+"""Cut a clip into windows, run a network on each, and take the mean where they overlap.
+
+    starts  0, s, 2s, ... as long as a window of W frames fits;      y_t = mean of all windows that cover t
+
+The one place where clips are cut and merged, for SmoothNet (Zeng et al. 2022, stride 1) and DeciWatch (Zeng et al.
+2022, stride = interval) alike. Cost O(T W); memory O(T) + one chunk of windows.
+
+With a look-ahead of k frames (what a stream with latency k gives out) frame t rests only on windows that end by t + k:
+these are the positions W - 1 - k ... W - 1 of each window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.shapes import expect_shape
+
+Clip = TypeVar("Clip", Tensor, npt.NDArray[np.floating])
+Tail = Literal["cover", "drop", "keep"]
+Short = Literal["pad", "zero", "identity"]
+
+CHUNK_ELEMENTS = 2**19  # numbers in one chunk of windows: 2 MiB in, 2 MiB out
+
+
+class WindowNetwork(Protocol):
+    """A network that smooths windows: SmoothNet, DeciWatch."""
+
+    @property
+    def window(self) -> int:
+        """Frames that one window holds."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Frames between two windows, as published: 1, or the interval."""
+        ...
+
+    @property
+    def reads(self) -> Tensor:
+        """Which positions of a window are read, bool (W,)."""
+        ...
+
+    def smooth_windows(self, x: Tensor) -> Tensor:
+        """Smoothed windows (N, W, C), from (N, W, C)."""
+        ...
+
+
+def apply_windows(
+    network: WindowNetwork,
+    x: Clip,
+    stride: int = 1,
+    tail: Tail = "cover",
+    short: Short = "pad",
+    look_ahead: int | None = None,
+    chunk_frames: int | None = None,
+) -> Clip:
+    """The smoothed clip (T', C): the equal-weight mean of all windows over a frame. T' = T unless `tail` is "drop".
+
+    A network that reads only some positions (DeciWatch: every `interval`-th) takes a sparse estimate: other frames may
+    hold anything, NaN too. The last window of `tail="cover"` and the windows of a `look_ahead` can lie off that
+    grid; the frames they read must have been estimated or interpolated before.
+
+    Args:
+        network: SmoothNet, DeciWatch, or whatever has their `window`, `reads` and `smooth_windows`.
+        x: (T, C) floating tensor or array; computed in float32, returned as it came. T = 0 gives T' = 0.
+        stride: frames between windows, 1 ... W.
+        tail: frames behind the last window: "cover" adds a window that ends at the last frame, "drop" cuts them
+            off (the papers' evaluation), "keep" returns the input's own (the toolkit's DeciWatch).
+        short: a clip of T < W frames: "pad" repeats the first frame in front of it, "zero" puts zeros behind it
+            (the papers), "identity" returns it unchanged (the toolkit). T' = T in all three.
+        look_ahead: None, or k >= 0: frame t is the mean over the windows that end by t + k (a window off the grid of
+            strides only where t > T - 1 - k); where there is none, one window that ends at min(t + k, T - 1), padded
+            in front like a short clip. At stride 1 that is `apply_windows(network, x[:t + k + 1])[t]`.
+        chunk_frames: frames worked on at a time; the result does not depend on it.
+
+    Raises:
+        ShapeError: x is not (T, C) or not floating; ConfigError: an option is out of its range;
+        DataError: a frame that is read or kept is not finite.
+    """
+    frames, restore = as_frames(x)
+    window, length = network.window, len(frames)
+    _check_options(window, stride, tail, short, look_ahead, chunk_frames)
+    if length == 0:
+        return restore(frames)
+    if length < window and short == "identity":
+        return restore(finite_where_read(frames, torch.ones(length, dtype=torch.bool)).clone())
+    if length < window and short == "zero":
+        frames = torch.cat([frames, frames.new_zeros(window - length, frames.shape[1])])
+    with torch.no_grad():
+        smoothed = _smooth(network, frames, stride, tail, look_ahead, chunk_frames)
+    return restore(smoothed[:length])
+
+
+def sampled_frames(length: int, interval: int) -> npt.NDArray[np.int64]:
+    """Which of `length` frames a sparse estimate needs: the multiples of `interval`, and the last frame."""
+    if length < 0 or interval < 1:
+        raise ConfigError(f"sampled_frames: expected length >= 0 and interval >= 1, got {length} and {interval}.")
+    grid = np.arange(0, length, interval, dtype=np.int64)
+    return np.union1d(grid, np.array([length - 1], dtype=np.int64)) if length else grid
+
+
+# --- the plan: which windows, and how often each frame is covered ----------------------------------------------------
+
+
+def grid_windows(length: int, window: int, stride: int) -> int:
+    """How many windows starting at 0, s, 2s, ... fit into a clip of `length` frames."""
+    return (length - window) // stride + 1 if length >= window else 0
+
+
+def first_position(window: int, look_ahead: int | None) -> int:
+    """First position of a window that counts: position p of a window looks W - 1 - p frames ahead."""
+    return 0 if look_ahead is None else max(0, window - 1 - look_ahead)
+
+
+def coverage(frames: Tensor, windows: int, window: int, stride: int, first: int) -> Tensor:
+    """How many of the windows 0 ... windows - 1 of the grid reach each frame with a position >= `first`."""
+    newest = torch.div(frames - first, stride, rounding_mode="floor").clamp(max=windows - 1)
+    oldest = torch.div(frames - window + stride, stride, rounding_mode="floor").clamp(min=0)
+    return (newest - oldest + 1).clamp(min=0)
+
+
+def read_by_grid(length: int, windows: int, network: WindowNetwork, stride: int) -> Tensor:
+    """Which of `length` frames the first `windows` windows of the grid read, bool (T,)."""
+    read = torch.zeros(length, dtype=torch.bool)
+    if windows:
+        for position in network.reads.nonzero().flatten().tolist():
+            read[position : position + (windows - 1) * stride + 1 : stride] = True
+    return read
+
+
+def window_indices(ends: Tensor, window: int) -> Tensor:
+    """Frames (N, W) of the windows that end at `ends`; frame 0 is repeated in front of the clip."""
+    return (ends[:, None] + torch.arange(1 - window, 1)).clamp(min=0)
+
+
+def _smooth(
+    network: WindowNetwork,
+    frames: Tensor,
+    stride: int,
+    tail: Tail,
+    look_ahead: int | None,
+    chunk_frames: int | None,
+) -> Tensor:
+    """All windows of a clip run and merged: (T', C) float32."""
+    length, window = len(frames), network.window
+    windows = grid_windows(length, window, stride)
+    covered = (windows - 1) * stride + window if windows else length
+    first = first_position(window, look_ahead)
+    times = torch.arange(length)
+    counts = coverage(times, windows, window, stride, first)
+    extra = tail == "cover" and covered < length and look_ahead != 0
+    tail_start = length - window + (0 if look_ahead is None else max(0, window - look_ahead))
+    if extra:
+        counts[tail_start:] += 1
+    alone = times[:covered][counts[:covered] == 0] if tail != "cover" else times[counts == 0]
+    ends = (alone + (length if look_ahead is None else look_ahead)).clamp(max=length - 1)
+
+    read = read_by_grid(length, windows, network, stride)
+    off_grid = torch.cat([ends, torch.tensor([length - 1] * extra, dtype=ends.dtype)])
+    read[window_indices(off_grid, window)[:, network.reads.cpu()].flatten()] = True
+    read[covered:] |= tail == "keep"
+    frames = finite_where_read(frames, read)
+
+    sums = torch.zeros_like(frames)
+    chunk = _chunk_windows(frames.shape[1], window, stride, chunk_frames)
+    add_windows(network, frames, stride, windows, sums, first, chunk)
+    if extra:
+        sums[tail_start:] += run_windows(network, frames[None, length - window :])[0, tail_start - length :]
+    sums /= counts.clamp(min=1).to(sums.device)[:, None]
+    sums[alone] = smooth_alone(network, frames, alone, ends, chunk)
+    if tail == "keep":
+        sums[covered:] = frames[covered:]
+    return sums[:covered] if tail == "drop" else sums
+
+
+# --- the work ---------------------------------------------------------------------------------------------------------
+
+
+def add_windows(
+    network: WindowNetwork, frames: Tensor, stride: int, windows: int, sums: Tensor, first: int, chunk: int
+) -> None:
+    """Add positions `first` ... of the windows that start at frames 0, s, 2s, ... to `sums`, which has their shape.
+
+    A frame takes its windows from the oldest to the newest, whatever the chunk: so the sum does not depend on it.
+    """
+    window = network.window
+    for begin in range(0, windows, chunk):
+        count = min(chunk, windows - begin)
+        part = slice(begin * stride, (begin + count - 1) * stride + window)
+        smoothed = run_windows(network, unfold(frames[part], window, stride))
+        target = sums[part]
+        if count < window - first:
+            for index in range(count):
+                target[index * stride + first : index * stride + window] += smoothed[index, first:]
+        else:
+            for position in range(window - 1, first - 1, -1):
+                target[position : position + (count - 1) * stride + 1 : stride] += smoothed[:, position]
+
+
+def unfold(frames: Tensor, window: int, stride: int) -> Tensor:
+    """View (N, W, C) of all windows in (T, C), over a copy in which time is the fastest axis."""
+    length, channels = frames.shape
+    by_channel = frames.T.contiguous()
+    size = (grid_windows(length, window, stride), window, channels)
+    return by_channel.as_strided(size, (stride, 1, length))
+
+
+def smooth_alone(network: WindowNetwork, frames: Tensor, times: Tensor, ends: Tensor, chunk: int) -> Tensor:
+    """Frames `times` (N, C), each from the one window that ends at its `ends`, padded in front where it must be."""
+    smoothed = frames.new_empty(len(times), frames.shape[1])
+    window = network.window
+    unique_ends, which = torch.unique(ends, return_inverse=True)
+    for begin in range(0, len(unique_ends), chunk):
+        part = unique_ends[begin : begin + chunk]
+        result = run_windows(network, frames[window_indices(part, window)])
+        chosen = ((which >= begin) & (which < begin + chunk)).nonzero().flatten()
+        smoothed[chosen] = result[which[chosen] - begin, window - 1 - (ends[chosen] - times[chosen])]
+    return smoothed
+
+
+def run_windows(network: WindowNetwork, windows: Tensor) -> Tensor:
+    """The network on (N, W, C), on its own device; the result comes back to the device of the windows."""
+    parameters = getattr(network, "parameters", None)
+    parameter = next(iter(parameters()), None) if parameters is not None else None
+    device = windows.device if parameter is None else parameter.device
+    smoothed = network.smooth_windows(windows.to(device))
+    if smoothed.shape != windows.shape:
+        raise ConfigError(
+            f"windows: expected a network that returns as many frames as it reads, {tuple(windows.shape)}, got "
+            f"{tuple(smoothed.shape)}. Choose one whose output size is its window."
+        )
+    return smoothed.to(windows.device)
+
+
+def _chunk_windows(channels: int, window: int, stride: int, chunk_frames: int | None) -> int:
+    """Windows worked on at a time."""
+    if chunk_frames is not None:
+        return max(1, grid_windows(chunk_frames, window, stride))
+    return max(1, CHUNK_ELEMENTS // (window * max(channels, 1)))
+
+
+# --- checks at the border ---------------------------------------------------------------------------------------------
+
+
+def as_frames(x: Clip) -> tuple[Tensor, Callable[[Tensor], Clip]]:
+    """Frames (T, C) as a float32 tensor, and the way back to the kind, dtype and device that came in."""
+    if not isinstance(x, Tensor | np.ndarray):
+        raise ShapeError(f"x: expected a tensor or a NumPy array (T, C), got {type(x).__name__}.")
+    expect_shape("x", x, "T C", fix="Put joints and axes into one: x.reshape(len(x), -1).")
+    if isinstance(x, Tensor):
+        tensor = x
+        if not tensor.is_floating_point():
+            raise ShapeError(f"x: expected floating numbers, got {tensor.dtype}. Convert it first: x.float().")
+        return tensor.detach().float(), lambda y: y.to(tensor.device, tensor.dtype)
+    array = x
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ShapeError(f"x: expected floating numbers, got {array.dtype}. Convert it first: x.astype(float).")
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused by name
+        frames = torch.from_numpy(np.array(array, dtype=np.float32))
+    return frames, lambda y: y.cpu().numpy().astype(array.dtype, copy=False)
+
+
+def finite_where_read(frames: Tensor, read: Tensor, first_frame: int = 0) -> Tensor:
+    """`frames` with zeros in place of what is not finite, which no network reads.
+
+    Raises:
+        DataError: a frame that is read is not finite; names the first one (counted from `first_frame`) and its channel.
+    """
+    finite = frames.isfinite()
+    if bool(finite.all()):
+        return frames
+    faults = (~finite & read.to(frames.device)[:, None]).nonzero()
+    if len(faults):
+        frame, channel = faults[0].tolist()
+        raise DataError(
+            f"x: frame {first_frame + frame}, channel {channel} is {frames[frame, channel].item()}, and "
+            f"{len(faults)} numbers in all that would be read are missing or infinite in float32. "
+            "Interpolate gaps first, or split the clip there."
+        )
+    return torch.where(finite, frames, torch.zeros_like(frames))
+
+
+def _check_options(
+    window: int, stride: int, tail: str, short: str, look_ahead: int | None, chunk_frames: int | None
+) -> None:
+    """ConfigError for the first option that is out of its range."""
+    if not 1 <= stride <= window:
+        raise ConfigError(f"stride: expected 1 ... {window} (the window), so that no frame is left out, got {stride}.")
+    if tail not in ("cover", "drop", "keep"):
+        raise ConfigError(f"tail: expected cover, drop or keep, got {tail!r}.")
+    if short not in ("pad", "zero", "identity"):
+        raise ConfigError(f"short: expected pad, zero or identity, got {short!r}.")
+    if look_ahead is not None and look_ahead < 0:
+        raise ConfigError(f"look_ahead: expected 0 or more frames, got {look_ahead}.")
+    if look_ahead is not None and (tail, short) != ("cover", "pad"):
+        raise ConfigError(
+            f"look_ahead: needs tail='cover' and short='pad', got {tail!r} and {short!r}. Drop one of the options."
+        )
+    if chunk_frames is not None and chunk_frames < 1:
+        raise ConfigError(f"chunk_frames: expected 1 or more, got {chunk_frames}.")
