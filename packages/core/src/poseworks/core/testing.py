@@ -93,13 +93,13 @@ class ReferenceCase:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """The inputs that are seeded, and the stored arrays that are no outputs."""
+        """The seeded inputs, and the stored arrays that no output is named after; a name may stand for both."""
         import torch
 
         outputs = set(self.manifest.get("outputs", ()))
         made = {name: array for name, array in self.arrays.items() if name not in outputs}
         for name, recipe in self.manifest.get("input", {}).items():
-            if isinstance(recipe, dict) and "seeded_input" in recipe and name not in self.arrays:
+            if isinstance(recipe, dict) and "seeded_input" in recipe and name not in made:
                 seed, shape, scale = recipe["seeded_input"]
                 made[name] = seeded_input(seed, tuple(shape), scale)
         return {name: torch.from_numpy(array) for name, array in made.items()}
