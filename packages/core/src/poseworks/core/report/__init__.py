@@ -1,0 +1,15 @@
+"""One self-contained page that shows poses: the video with the skeletons over it, curves, tables, provenance."""
+
+from poseworks.core.report.build import write_report
+from poseworks.core.report.types import (
+    Cell,
+    Colour,
+    Figure,
+    Report,
+    ReportTrack,
+    Table,
+    Tone,
+    Verdict,
+)
+
+__all__ = ["Cell", "Colour", "Figure", "Report", "ReportTrack", "Table", "Tone", "Verdict", "write_report"]

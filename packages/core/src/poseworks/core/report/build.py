@@ -1,0 +1,167 @@
+"""Putting the page together: one HTML file with its style, its code, its data and, if it fits, the video inside.
+
+The page forbids itself every network request by a content security policy, and runs no script but its own (by hash),
+so that a joint named ``</script>`` is text and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import os
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from poseworks.core.errors import DataError
+from poseworks.core.files import atomic_path, refuse_existing
+from poseworks.core.report.embed import Blob, embed_tracks, embed_video
+from poseworks.core.report.types import Cell, Figure, Report, Table, Verdict
+
+_SCRIPTS = ("tracks.js", "clock.js", "view.js", "stage.js", "curves.js", "page.js")
+_SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": ""}
+
+
+def write_report(path: str | os.PathLike[str], report: Report, overwrite: bool = False) -> None:
+    """Nothing; the page is at `path`, one HTML file that opens offline. Same report, same bytes.
+
+    Embedded are positions (float32, or int16 where all tracks together take more than 16 MB; the page states the
+    rounding), confidence (8 bits) and the video (up to 60 MB; a larger one is linked by its path relative to the page).
+
+    Raises:
+        ConfigError: `path` exists and `overwrite` is false.
+        DataError: there are no tracks, the video cannot be read, or the page cannot be written.
+    """
+    target = Path(path)
+    refuse_existing(target, overwrite)
+    text = render(report, target)
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render(report: Report, page: Path) -> str:
+    """The page as text; `page` is where it will lie (a video that is too large to embed is linked from there).
+
+    Raises:
+        DataError: there are no tracks, or the video cannot be read.
+    """
+    if not report.tracks:
+        raise DataError("report: expected at least one track of poses, got none.")
+    style = _asset("page.css")
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}}})();\n'
+    tracks, blobs = embed_tracks(report.tracks)
+    video: dict[str, Any] | None = None
+    if report.video is not None:
+        video, video_blobs = embed_video(Path(report.video), page)
+        blobs += video_blobs
+    return Template(_asset("page.html")).substitute(
+        policy=_policy(style, script, linked=video is not None and "href" in video),
+        title=_text(report.title),
+        subtitle=_text(report.subtitle),
+        style=style,
+        script=script,
+        summary=_summary(report.summary),
+        notes=_notes(report.notes),
+        tables="\n".join(_table(table) for table in report.tables),
+        history=_history(report),
+        data=_json({"tracks": tracks, "video": video}),
+        blobs="\n".join(_blob(blob) for blob in blobs),
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str, linked: bool) -> str:
+    """Own style and script by hash, the video from memory (or, linked, from a file): nothing else may load or run."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    media = "blob: file: 'self'" if linked else "blob:"
+    return (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; media-src {media}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _blob(blob: Blob) -> str:
+    return f'<script type="text/plain" id="{blob.key}">{blob.text}</script>'
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def _summary(figures: tuple[Figure, ...]) -> str:
+    items = [
+        f'<div class="figure {figure.tone}"><dt>{_text(figure.label)}</dt>'
+        f'<dd class="value">{_text(figure.value)}</dd><dd class="detail">{_text(figure.detail)}</dd></div>'
+        for figure in figures
+    ]
+    return f'<dl class="summary">{"".join(items)}</dl>' if items else ""
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
+    return f'<section class="card"><h2>Notes</h2><ul class="notes">{items}</ul></section>' if items else ""
+
+
+def _cell(value: Cell) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return '<td class="number">–</td>'
+    if isinstance(value, Verdict):
+        sign = f'<span aria-hidden="true">{_SIGNS[value.tone]}</span> ' if _SIGNS[value.tone] else ""
+        return f'<td><span class="verdict {value.tone}">{sign}{_text(value.text)}</span></td>'
+    if isinstance(value, float):
+        return f'<td class="number">{_number(value)}</td>'
+    return f'<td class="number">{value}</td>' if isinstance(value, int) else f"<td>{_text(value)}</td>"
+
+
+def _number(value: float) -> str:
+    """Four significant digits, never an exponent between 0.0001 and a million."""
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _table(table: Table) -> str:
+    """One section; a column is set to the right where its first cell is a number."""
+    first = table.rows[0] if table.rows else ()
+    numeric = [isinstance(cell, int | float) or cell is None for cell in first] + [False] * len(table.columns)
+    head = "".join(
+        f'<th scope="col"{" class=number" if right else ""}>{_text(name)}</th>'
+        for name, right in zip(table.columns, numeric, strict=False)
+    )
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
+    note = f'<p class="note">{_text(table.note)}</p>' if table.note else ""
+    return (
+        f'<section class="card"><h2>{_text(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{note}</section>"
+    )
+
+
+def _history(report: Report) -> str:
+    """What made each track, step by step, as the poses files tell it."""
+    parts = []
+    for track in report.tracks:
+        steps = "".join(f"<li>{_step(dict(entry))}</li>" for entry in track.poses.history)
+        steps = f"<ol>{steps}</ol>" if steps else "<p>Nothing is recorded about how these poses were made.</p>"
+        parts.append(f"<h3>{_text(track.label)}</h3>{steps}")
+    return "".join(parts)
+
+
+def _step(entry: dict[str, Any]) -> str:
+    """One entry of the history: the verb and its package first, then whatever else it holds."""
+    head = " ".join(str(entry.pop(key)) for key in ("verb", "package", "version") if key in entry)
+    rest = json.dumps(entry, ensure_ascii=False, sort_keys=True, default=str, indent=1) if entry else ""
+    return f"<strong>{_text(head)}</strong>" + (f"<pre>{_text(rest)}</pre>" if rest else "")

@@ -1,0 +1,256 @@
+// Page: reads the data, builds stages and curves, and joins them to the controls.
+
+const $ = (id) => document.getElementById(id);
+const ICONS = {
+  play: "M3 1.5v13l11-6.5z", pause: "M3 2h4v12H3zM9 2h4v12H9z",
+  back: "M4 2h2v12H4zM14 2v12L6.5 8z", forward: "M10 2h2v12h-2zM2 2v12l7.5-6z",
+};
+
+function setIcon(button, name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  button.replaceChildren(svg);
+}
+
+function say(text) {
+  const message = $("message");
+  message.textContent = message.textContent ? `${message.textContent} ${text}` : text;
+  message.hidden = false;
+}
+
+/** The video element, its metadata read; null, with a word on the page, where the browser cannot play it. */
+async function openVideo(facts) {
+  if (!facts) return null;
+  const video = document.createElement("video");
+  Object.assign(video, { muted: true, playsInline: true, preload: "auto" });
+  video.setAttribute("aria-label", "Video");
+  video.src = facts.href ?? URL.createObjectURL(new Blob([takeBytes(facts.key)], { type: facts.mime }));
+  const ready = await new Promise((resolve) => {
+    video.addEventListener("loadeddata", () => resolve(true));
+    video.addEventListener("error", () => resolve(false));
+  });
+  if (facts.href) say(`The video (${facts.name}, ${Math.round(facts.bytes / 1e6)} MB) is too large to embed; it is linked.`);
+  if (ready && video.videoWidth) return video;
+  say(`This browser cannot play the video ${facts.name}: the skeletons are on a plain ground.`);
+  return null;
+}
+
+/** What does not fit between video and poses, in words. */
+function compareVideo(video, track) {
+  const lasting = Math.abs(video.duration - track.duration);
+  if (lasting > Math.max(0.05 * track.duration, 3 / track.fps)) {
+    say(`The video lasts ${video.duration.toFixed(2)} s, the poses ${track.duration.toFixed(2)} s.`);
+  }
+  const [width, height] = track.imageSize ?? [video.videoWidth, video.videoHeight];
+  if (width !== video.videoWidth || height !== video.videoHeight) {
+    say(`The poses were found in ${width} × ${height} pixels, the video has ` +
+      `${video.videoWidth} × ${video.videoHeight}: drawn to scale.`);
+  }
+}
+
+function writeFacts(tracks) {
+  const facts = tracks.map((track) => {
+    const people = track.P === 1 ? "1 person" : `${track.P} people`;
+    const where = `${track.D}D ${track.unit}, ${track.frame} frame`;
+    return `${track.label}: ${people}, ${track.T.toLocaleString("en")} frames at ${shortNumber(track.fps)} fps, ` +
+      `${track.skeleton} (${track.J} joints), ${where}`;
+  });
+  $("facts").textContent = [...new Set(facts.map((text) => text.replace(/^.*?: /, "")))].length === 1
+    ? facts[0].replace(/^.*?: /, "") : facts.join("  ·  ");
+  const exact = tracks.every((track) => track.type === "float32");
+  const rounding = exact ? "exactly (float32)" : "rounded to 16 bits: " + tracks.map((track) =>
+    `${track.label} to ±${Math.max(...track.step.map((step) => step / 2)).toPrecision(2)} ${track.unit}`).join(", ");
+  $("embedded").textContent = `Embedded: every frame of every track, ${rounding}; confidence in 8 bits. ` +
+    "Curves are drawn from all frames; where several share a pixel column, from their lowest to their highest value.";
+}
+
+function addToggles(tracks, redraw) {
+  for (const track of tracks) {
+    const chip = document.createElement("label");
+    chip.className = "chip";
+    const box = document.createElement("input");
+    Object.assign(box, { type: "checkbox", checked: true, name: `track-${track.number}` });
+    box.addEventListener("change", () => {
+      track.shown = box.checked;
+      redraw();
+    });
+    const text = document.createElement("span");
+    text.textContent = track.label;
+    chip.append(box, swatch(track), text);
+    $("toggles").append(chip);
+    const entry = document.createElement("span");
+    entry.append(swatch(track), track.label);
+    $("legend").append(entry);
+  }
+}
+
+function swatch(track) {
+  const line = document.createElement("span");
+  line.className = track.bold ? "swatch bold" : "swatch";
+  line.style.color = `var(--${track.colour})`;
+  return line;
+}
+
+/** Strips over the slider: where each track has the chosen person. */
+function drawCoverage(state) {
+  $("coverage").replaceChildren(...state.tracks.filter((track) => state.person < track.P && track.T).map((track) => {
+    const canvas = document.createElement("canvas");
+    const seen = track.seen(state.person);
+    canvas.width = Math.min(track.T, 1200);
+    canvas.height = 1;
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = colourOf(track, false);
+    for (let x = 0; x < canvas.width; x++) {
+      const [from, to] = [Math.floor((x * track.T) / canvas.width), Math.ceil(((x + 1) * track.T) / canvas.width)];
+      pen.globalAlpha = seen.subarray(from, to).reduce((sum, each) => sum + each, 0) / (to - from);
+      pen.fillRect(x, 0, 1, 1);
+    }
+    return canvas;
+  }));
+}
+
+function writeTarget(state) {
+  const { clock } = state;
+  const slider = $("slider");
+  slider.value = String(clock.target);
+  const seconds = (clock.track.times[clock.target] ?? 0).toFixed(2);
+  const count = clock.track.T;
+  const frame = document.createElement("b");
+  frame.textContent = String(count ? clock.target + 1 : 0);
+  $("readout").replaceChildren("Frame ", frame, ` of ${count.toLocaleString("en")} · ${seconds} s`);
+  slider.setAttribute("aria-valuetext", `frame ${clock.target + 1} of ${count}, ${seconds} seconds`);
+}
+
+function addTransport(state, stages) {
+  const { clock } = state;
+  for (const name of ["play", "back", "forward"]) setIcon($(name), name);
+  $("play").addEventListener("click", () => clock.toggle());
+  $("back").addEventListener("click", () => clock.step(-1));
+  $("forward").addEventListener("click", () => clock.step(1));
+  $("slider").max = String(clock.last);
+  $("slider").addEventListener("input", () => {
+    clock.pause();
+    clock.seek(Number($("slider").value));
+  });
+  $("speed").addEventListener("change", () => clock.setRate(Number($("speed").value)));
+  $("loop").addEventListener("change", () => (clock.loop = $("loop").checked));
+  for (const name of ["follow", "trail"]) {
+    $(name).addEventListener("change", () => {
+      state[name] = $(name).checked;
+      stages.forEach((stage) => stage.draw());
+    });
+  }
+  clock.addEventListener("state", () => {
+    setIcon($("play"), clock.playing ? "pause" : "play");
+    $("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
+  });
+}
+
+function addKeys(clock) {
+  document.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || /^(select|textarea|summary)$/i.test(event.target.tagName)) return;
+    const isButton = /^button$/i.test(event.target.tagName) || event.target.type === "checkbox";
+    const steps = { ArrowLeft: -1, ArrowRight: 1 };
+    if (event.key === " " && !isButton) clock.toggle();
+    else if (event.key in steps) clock.step(steps[event.key] * (event.shiftKey ? 10 : 1));
+    else if (event.key === "Home") clock.seek(0);
+    else if (event.key === "End") clock.seek(clock.last);
+    else return;
+    event.preventDefault();
+  });
+}
+
+/** Fills the lists of people, joints and spaces, and keeps them in step with what is chosen. */
+function addChoices(state, stages, curves) {
+  const refresh = () => {
+    const track = state.tracks.find((each) => each.D === state.dims);
+    $("curves-title").textContent = state.joint.replaceAll("_", " ") || "Curves";
+    $("joint").replaceChildren(...track.joints.map((name) => new Option(name.replaceAll("_", " "), name)));
+    $("joint").value = state.joint;
+    $("person").value = String(state.person);
+    drawCoverage(state);
+    curves.choose();
+    stages.forEach((stage) => stage.draw());
+  };
+  state.choose = (person, joint) => {
+    const track = state.tracks.find((each) => each.D === state.dims);
+    Object.assign(state, { person, joint: track.joints.includes(joint) ? joint : (track.joints[0] ?? "") });
+    refresh();
+  };
+  const widest = state.tracks.reduce((best, track) => (track.P > best.P ? track : best));
+  for (let p = 0; p < widest.P; p++) $("person").append(new Option(widest.personName(p), String(p)));
+  $("person-field").hidden = widest.P < 2;
+  const dims = [...new Set(state.tracks.map((track) => track.D))];
+  $("source").append(...dims.map((d) => new Option(`${d}D`, String(d))));
+  $("source-field").hidden = dims.length < 2;
+  $("joint").addEventListener("change", () => state.choose(state.person, $("joint").value));
+  $("person").addEventListener("change", () => state.choose(Number($("person").value), state.joint));
+  $("source").addEventListener("change", () => {
+    state.dims = Number($("source").value);
+    state.choose(state.person, state.joint);
+  });
+  $("span").addEventListener("change", () => {
+    state.span = Number($("span").value);
+    curves.draw(true);
+  });
+}
+
+/** A joint worth looking at first: one that moves and jitters. */
+function firstJoint(track) {
+  const liked = ["right_ankle", "left_ankle", "right_wrist", "left_wrist"];
+  return liked.find((name) => track.joints.includes(name)) ?? track.joints[0] ?? "";
+}
+
+async function start() {
+  const facts = JSON.parse($("data").textContent);
+  const tracks = facts.tracks.map((each, number) => new Track(each, number));
+  const leader = tracks.reduce((best, track) => (track.T > best.T ? track : best));
+  const overlay = tracks.some((track) => track.overlay);
+  const video = overlay ? await openVideo(facts.video) : null;
+  if (facts.video && !overlay) say("The poses are not in pixels of an image, so the video is not shown under them.");
+  const clock = new Clock(leader, video);
+  const state = {
+    clock, tracks, dims: tracks[0].D, person: 0, joint: firstJoint(tracks[0]), span: 0,
+    people: Math.max(...tracks.map((track) => track.P)), follow: false, trail: true,
+  };
+  const stages = [2, 3].map((dims) => tracks.filter((track) => track.D === dims)).filter((group) => group.length)
+    .map((group) => new Stage(group, state, group[0].D === 2 ? video : null));
+  $("stages").append(...stages.map((stage) => stage.box));
+  document.body.classList.toggle("tall", stages.length === 1 && stages[0].view.aspect < 1.15);
+  const curves = new Curves(state, $("plots"));
+  const redraw = () => {
+    stages.forEach((stage) => stage.draw());
+    curves.draw(true);
+  };
+  writeFacts(tracks);
+  addToggles(tracks, redraw);
+  addTransport(state, stages);
+  addKeys(clock);
+  addChoices(state, stages, curves);
+  if (video) {
+    compareVideo(video, tracks.find((track) => track.overlay));
+    video.addEventListener("error", () => {
+      video.hidden = true;
+      say("The video stopped playing; the skeletons go on without it.");
+      clock.dropVideo();
+    });
+  }
+  if (!leader.T || !state.people) say("There is nothing to draw: no frames or no people.");
+  clock.addEventListener("frame", () => stages.forEach((stage) => stage.draw()));
+  clock.addEventListener("target", () => {
+    writeTarget(state);
+    curves.draw(false);
+  });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  window.poseworks = { clock, state, stages, tracks, curves }; // for scripts and tests
+  state.choose(0, state.joint);
+  clock.seek(leader.firstSeen);
+  writeTarget(state);
+  document.body.dataset.ready = "true";
+}
+
+start();

@@ -1,0 +1,76 @@
+"""What a report holds. NumPy only: a page about keypoints must not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from poseworks.core.poses import PoseSequence
+
+Colour = Literal["orange", "blue", "green", "pink"]
+Tone = Literal["good", "warn", "bad", "plain"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement in a table or a figure; the tone colours it and gives it a sign, so colour is not all it has."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+Cell: TypeAlias = str | int | float | Verdict | None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One headline number: `label` over `value`, with a line of explanation under it."""
+
+    label: str
+    value: str
+    detail: str = ""
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under column names. Numbers are shown with four significant digits, None as a dash."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportTrack:
+    """Poses to draw, under a label: by habit orange and thin before a step, blue and bold after it."""
+
+    label: str
+    poses: PoseSequence
+    colour: Colour = "blue"
+    bold: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything on one page.
+
+    Attributes:
+        title: heading of the page.
+        tracks: one or more; 2D ones lie over the video, 3D ones get a view that can be turned.
+        video: the recording that 2D tracks in pixels belong to, or None for a plain background.
+        subtitle: a line under the title.
+        summary: headline numbers.
+        tables: for instance the harm report.
+        notes: sentences that a reader has to know: gaps, short clips, what was not done.
+    """
+
+    title: str
+    tracks: tuple[ReportTrack, ...]
+    video: Path | None = None
+    subtitle: str = ""
+    summary: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
