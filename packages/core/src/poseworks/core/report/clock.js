@@ -38,7 +38,7 @@ class Clock extends EventTarget {
     const presented = (seconds) => {
       if (this.video !== video || (this.pending && !this.playing && video.seeking)) return;
       const frame = this.track.frameAt(seconds);
-      if (this.playing) this.target = Math.max(frame, 0);
+      if (!this.pending) this.target = Math.max(frame, 0);
       this.show(frame);
     };
     if (video.requestVideoFrameCallback) {
@@ -127,8 +127,6 @@ class Clock extends EventTarget {
     this.setPlaying(false);
     if (this.video) {
       this.video.pause();
-      this.target = Math.max(this.track.frameAt(this.video.currentTime), 0);
-      this.dispatchEvent(new Event("target"));
     }
   }
 

@@ -56,7 +56,7 @@ function writeFacts(tracks) {
   const facts = tracks.map((track) => {
     const people = track.P === 1 ? "1 person" : `${track.P} people`;
     const where = `${track.D}D ${track.unit}, ${track.frame} frame`;
-    return `${track.label}: ${people}, ${track.T.toLocaleString("en")} frames at ${shortNumber(track.fps)} fps, ` +
+    return `${track.label}: ${people}, ${track.T.toLocaleString("en")} frames at ${Number(track.fps.toFixed(2))} fps, ` +
       `${track.skeleton} (${track.J} joints), ${where}`;
   });
   $("facts").textContent = [...new Set(facts.map((text) => text.replace(/^.*?: /, "")))].length === 1
@@ -141,7 +141,7 @@ function addTransport(state, stages) {
   for (const name of ["follow", "trail"]) {
     $(name).addEventListener("change", () => {
       state[name] = $(name).checked;
-      stages.forEach((stage) => stage.draw());
+      stages.forEach((stage) => (stage.size(), stage.draw()));
     });
   }
   clock.addEventListener("state", () => {

@@ -28,9 +28,10 @@ class Stage {
     return `Skeletons, ${labels}, ${this.is3d ? "in 3D; drag to turn" : ground}. Click a joint to see its curves.`;
   }
 
-  /** As wide as the page, but never taller than two thirds of the window. */
+  /** As wide as the page, but never taller than two thirds of the window; zoomed in, no wider than a cinema's screen. */
   size() {
-    const { aspect } = this.view;
+    if (this.is3d) return;
+    const aspect = this.state.follow ? Math.min(this.view.aspect, 1.78) : this.view.aspect;
     this.box.style.aspectRatio = String(aspect);
     this.box.style.width = `min(100%, ${(66 * aspect).toFixed(2)}vh)`;
   }

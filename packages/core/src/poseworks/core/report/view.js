@@ -34,7 +34,7 @@ class ImageView {
     }
   }
 
-  /** Scale and shift for this frame. With `follow` = {track, person, frame} the person fills three quarters of the canvas. */
+  /** Scale and shift for this frame. With `follow` = {track, person, frame} the person fills most of the canvas. */
   aim(width, height, follow) {
     const fit = Math.min(width / this.width, height / this.height);
     this.scale = fit;
@@ -46,11 +46,16 @@ class ImageView {
     const x = middles[follow.frame * 2];
     const y = middles[follow.frame * 2 + 1];
     if (Number.isNaN(x)) return;
-    const scale = Math.max(Math.min((0.75 * width) / size[0], (0.75 * height) / size[1]), fit);
+    const scale = Math.max(Math.min((0.8 * width) / size[0], (0.8 * height) / size[1]), fit);
     this.scale = scale;
     this.shiftX = clampShift(width / 2 - x * scale, width, this.left * scale, this.width * scale);
     this.shiftY = clampShift(height / 2 - y * scale, height, this.top * scale, this.height * scale);
-    this.zoom = { scale: scale / fit, x: this.shiftX + this.left * scale, y: this.shiftY + this.top * scale };
+    const ratio = scale / fit; // the video element lies in the middle of the canvas, as large as fits
+    this.zoom = {
+      scale: ratio,
+      x: this.shiftX + this.left * scale - (ratio * (width - this.width * fit)) / 2,
+      y: this.shiftY + this.top * scale - (ratio * (height - this.height * fit)) / 2,
+    };
   }
 
   place(positions, at, out, to) {
@@ -75,7 +80,6 @@ const UPS = {
 class SpaceView {
   constructor(tracks) {
     this.tracks = tracks;
-    this.aspect = 16 / 9;
     this.yaw = -0.6;
     this.pitch = 0.18;
     this.magnify = 1;
