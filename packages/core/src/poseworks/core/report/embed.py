@@ -86,7 +86,7 @@ def quantise(positions: NDArray[np.float32]) -> tuple[NDArray[np.int16], list[fl
 
 
 def bones_of(poses: PoseSequence) -> list[list[int]]:
-    """[parent, child] joint numbers to draw; of a custom skeleton, the known skeleton that shares most bones by name."""
+    """[parent, child] joint numbers to draw; for a custom skeleton those of the known one that shares most by name."""
     index = {name: number for number, name in enumerate(poses.joint_names)}
     known = poses.known_skeleton()
     best: list[list[int]] = []
