@@ -169,7 +169,9 @@ def _smooth(
     frames = finite_where_read(frames, read)
 
     sums = torch.zeros_like(frames)
-    chunk = _chunk_windows(frames.shape[1], window, stride, chunk_frames)
+    chunk = chunk_windows(frames.shape[1], window)
+    if chunk_frames is not None:
+        chunk = max(1, grid_windows(chunk_frames, window, stride))
     add_windows(network, frames, stride, windows, sums, first, chunk)
     if extra:
         sums[tail_start:] += run_windows(network, frames[None, length - window :])[0, tail_start - length :]
@@ -194,7 +196,7 @@ def add_windows(
     for begin in range(0, windows, chunk):
         count = min(chunk, windows - begin)
         part = slice(begin * stride, (begin + count - 1) * stride + window)
-        smoothed = run_windows(network, unfold(frames[part], window, stride))
+        smoothed = run_windows(network, frames[part].unfold(0, window, stride).mT)
         target = sums[part]
         if count < window - first:
             for index in range(count):
@@ -204,22 +206,19 @@ def add_windows(
                 target[position : position + (count - 1) * stride + 1 : stride] += smoothed[:, position]
 
 
-def unfold(frames: Tensor, window: int, stride: int) -> Tensor:
-    """View (N, W, C) of all windows in (T, C), over a copy in which time is the fastest axis."""
-    length, channels = frames.shape
-    by_channel = frames.T.contiguous()
-    size = (grid_windows(length, window, stride), window, channels)
-    return by_channel.as_strided(size, (stride, 1, length))
+def smooth_alone(
+    network: WindowNetwork, frames: Tensor, times: Tensor, ends: Tensor, chunk: int, base: int = 0
+) -> Tensor:
+    """Frames `times` (N, C), each from the one window that ends at its `ends`, padded in front where it must be.
 
-
-def smooth_alone(network: WindowNetwork, frames: Tensor, times: Tensor, ends: Tensor, chunk: int) -> Tensor:
-    """Frames `times` (N, C), each from the one window that ends at its `ends`, padded in front where it must be."""
+    `frames` begin at frame `base` of the clip.
+    """
     smoothed = frames.new_empty(len(times), frames.shape[1])
     window = network.window
     unique_ends, which = torch.unique(ends, return_inverse=True)
     for begin in range(0, len(unique_ends), chunk):
         part = unique_ends[begin : begin + chunk]
-        result = run_windows(network, frames[window_indices(part, window)])
+        result = run_windows(network, frames[window_indices(part, window) - base])
         chosen = ((which >= begin) & (which < begin + chunk)).nonzero().flatten()
         smoothed[chosen] = result[which[chosen] - begin, window - 1 - (ends[chosen] - times[chosen])]
     return smoothed
@@ -239,10 +238,8 @@ def run_windows(network: WindowNetwork, windows: Tensor) -> Tensor:
     return smoothed.to(windows.device)
 
 
-def _chunk_windows(channels: int, window: int, stride: int, chunk_frames: int | None) -> int:
-    """Windows worked on at a time."""
-    if chunk_frames is not None:
-        return max(1, grid_windows(chunk_frames, window, stride))
+def chunk_windows(channels: int, window: int) -> int:
+    """Windows worked on at a time, so that a chunk stays in the cache."""
     return max(1, CHUNK_ELEMENTS // (window * max(channels, 1)))
 
 
