@@ -1,9 +1,9 @@
-"""Smooth rotations by a window network, in six numbers a rotation (Zhou et al. 2019), as both papers and the toolkit do.
+"""Smooth rotations by a window network, in six numbers each (Zhou et al. 2019), as both papers and the toolkit do.
 
     matrix  ->  6D (two of its rows, or of its columns)  ->  windows  ->  Gram-Schmidt  ->  matrix
 
-SmoothNet treats channels alike: the layout only decides which vectors are made orthogonal. DeciWatch mixes channels: its
-weights belong to the layout they were trained with.
+SmoothNet treats channels alike: the layout only decides which vectors are made orthogonal. DeciWatch mixes channels:
+its weights belong to the layout they were trained with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from poseworks.core.errors import DataError, ShapeError
 from poseworks.core.rotations import SixDLayout, matrix_to_six_d, six_d_to_matrix
 from poseworks.core.shapes import expect_shape
-from poseworks.temporal.windows import WindowNetwork, apply_windows
+from poseworks.temporal.windows import Tail, WindowNetwork, apply_windows
 
 Matrices = TypeVar("Matrices", Tensor, npt.NDArray[np.floating])
 
@@ -48,7 +48,7 @@ def smooth_rotations(network: WindowNetwork, matrices: Matrices, layout: SixDLay
     frames, joints = clip.shape[:2]
     _refuse_non_rotations(clip)
     six_d = matrix_to_six_d(clip, layout).reshape(frames, 6 * joints)
-    tail = "keep" if network.stride > 1 else "cover"
+    tail: Tail = "keep" if network.stride > 1 else "cover"
     smoothed = apply_windows(network, six_d.float(), stride=network.stride, tail=tail, short="identity")
     result = six_d_to_matrix(smoothed.double().reshape(frames, joints, 6), layout)
     valid = _orthogonality_error(result) < TOLERANCE

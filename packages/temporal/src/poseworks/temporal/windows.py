@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.shapes import expect_shape
@@ -225,17 +225,25 @@ def smooth_alone(
 
 
 def run_windows(network: WindowNetwork, windows: Tensor) -> Tensor:
-    """The network on (N, W, C), on its own device; the result comes back to the device of the windows."""
-    parameters = getattr(network, "parameters", None)
-    parameter = next(iter(parameters()), None) if parameters is not None else None
-    device = windows.device if parameter is None else parameter.device
-    smoothed = network.smooth_windows(windows.to(device))
+    """The network on (N, W, C): on its own device, in its dtype, without dropout; the result as the windows came."""
+    if not isinstance(network, nn.Module):
+        smoothed = network.smooth_windows(windows)
+    else:
+        parameter = next(network.parameters(), windows)
+        training = network.training
+        if training:  # the toolkit's DeciWatch forgets this
+            network.eval()
+        try:
+            smoothed = network.smooth_windows(windows.to(parameter.device, parameter.dtype))
+        finally:
+            if training:
+                network.train()
     if smoothed.shape != windows.shape:
         raise ConfigError(
             f"windows: expected a network that returns as many frames as it reads, {tuple(windows.shape)}, got "
             f"{tuple(smoothed.shape)}. Choose one whose output size is its window."
         )
-    return smoothed.to(windows.device)
+    return smoothed.to(windows.device, windows.dtype)
 
 
 def chunk_windows(channels: int, window: int) -> int:

@@ -104,7 +104,8 @@ class ZeroPhase:
         passed = cast(Floats, self._passed)[: count + self.look_ahead]
         recent = frames[len(frames) - self.padding - count :]
         ends = states[len(states) - count :].reshape(count, -1, frames.shape[1])
-        return _correlate(passed, h) + np.einsum("nsc,s->nc", ends, of_states) + _correlate(recent, of_frames)
+        from_states: Floats = np.einsum("nsc,s->nc", ends, of_states)
+        return _correlate(passed, h) + from_states + _correlate(recent, of_frames)
 
     def _work_out_weights(self) -> tuple[Floats, Floats, Floats]:
         """h (k + 1), weights of z (2 S) and of x_{e-padding} ... x_e: the answers to unit inputs."""
