@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import number, numbers, read_json
+from poseworks.core.formats.reading import number, numbers, read_json, shown
 from poseworks.core.formats.tracks import Detection, frame_numbers, skeleton_by_count, tracks
 from poseworks.core.poses import PoseSequence
 
@@ -140,7 +140,7 @@ def _image(entry: object, what: str) -> str | int:
         raise FormatError(f"{what}: has no {' and no '.join(missing)}.")
     image = entry["image_id"]
     if isinstance(image, bool) or not isinstance(image, int | str):
-        raise FormatError(f"{what}: image_id is {image!r:.60}, expected a whole number or a file name.")
+        raise FormatError(f"{what}: image_id is {shown(image)}, expected a whole number or a file name.")
     if isinstance(image, int) and abs(image) > 10**15:
         raise FormatError(f"{what}: image_id is too large for a frame number.")
     return image
@@ -170,7 +170,7 @@ def _person(value: Any, what: str) -> int | None:
     if value is None or value == []:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or abs(value) > 2**53:
-        raise FormatError(f"{what}: is {value!r:.60}, expected one whole number.")
+        raise FormatError(f"{what}: is {shown(value)}, expected one whole number.")
     return None if value == -1 else int(value)
 
 

@@ -11,14 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from poseworks.core.errors import ConfigError, DataError, FormatError
+from poseworks.core.errors import ConfigError, FormatError
 from poseworks.core.files import refuse_existing
 from poseworks.core.formats import alphapose, coco, csv_table, mediapipe, openpose, poses_npz, smoothnet_npz, trc
 from poseworks.core.formats.hints import Hints, checked_hints
-from poseworks.core.formats.reading import NPY_MAGIC, ZIP_MAGIC, array_header, npz_keys
+from poseworks.core.formats.reading import NPY_MAGIC, ZIP_MAGIC, array_header, npz_keys, read_head
 from poseworks.core.poses import PoseSequence
-
-HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,9 @@ _ALL = (
     Format("poses", "poses file of poseworks (npz)", poses_npz.read, poses_npz.write, ".npz"),
     Format("coco", "COCO results JSON: list of detections with image_id", coco.read, coco.write, ".json"),
     Format("openpose", "folder of OpenPose JSON files, one a frame", openpose.read, openpose.write, ""),
-    Format("alphapose", "AlphaPose JSON: list of detections with box and idx", alphapose.read, alphapose.write, ".json"),
+    Format("alphapose", "AlphaPose JSON: list with box and idx", alphapose.read, alphapose.write, ".json"),
     Format("mediapipe", "MediaPipe landmark arrays (npz or npy)", mediapipe.read, mediapipe.write, ".npz"),
-    Format("smoothnet", "SmoothNet/DeciWatch data set (npz of object arrays)", smoothnet_npz.read, smoothnet_npz.write, ".npz"),
+    Format("smoothnet", "SmoothNet/DeciWatch data (npz)", smoothnet_npz.read, smoothnet_npz.write, ".npz"),
     Format("csv", "CSV table: a row for each person and frame", csv_table.read, csv_table.write, ".csv"),
     Format("trc", "TRC marker file: one person in 3D", trc.read, trc.write, ".trc"),
 )  # fmt: skip
@@ -61,8 +59,8 @@ def read_poses(path: str | os.PathLike[str], *, format: str | None = None, **hin
     Args:
         path: a file, or the folder of an OpenPose sequence.
         format: key of `FORMATS`; None: told by the content.
-        hints: what the file may not say, by the names of `Hints` (fps, image_size, skeleton, unit, frame, person, people,
-            sequence, first_frame, world); None counts as not given.
+        hints: what the file may not say, by the names of `Hints` (fps, image_size, skeleton, unit, frame, person,
+            people, sequence, first_frame, world); None counts as not given.
 
     Raises:
         FormatError: the format is unknown, or the file does not hold what its format prescribes.
@@ -78,8 +76,8 @@ def write_poses(
     poses: PoseSequence,
     path: str | os.PathLike[str],
     *,
-    format: str | None = None,
-    overwrite: bool = False,  # noqa: A002
+    format: str | None = None,  # noqa: A002
+    overwrite: bool = False,
 ) -> None:
     """Writes poses; the file appears whole or not at all.
 
@@ -115,12 +113,12 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         DataError: the file is missing or cannot be read.
     """
     source = Path(path)
-    if source.is_dir():
+    if _is_folder(source):
         if openpose.frame_files(source):
             return "openpose"
         raise FormatError(f"{source}: a folder without OpenPose files; expected NAME_000000000000_keypoints.json, ...")
-    head = _head(source)
-    if head.startswith(ZIP_MAGIC) or head.startswith(b"PK\x05\x06"):
+    head = read_head(source)
+    if head.startswith((ZIP_MAGIC, b"PK\x05\x06")):
         found = _in_npz(npz_keys(source))
     elif head.startswith(NPY_MAGIC):
         found = _in_npy(head)
@@ -131,24 +129,18 @@ def detect_format(path: str | os.PathLike[str]) -> str:
     return found
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; a name that no file can have is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _format(name: str) -> Format:
     if name not in FORMATS:
         raise ConfigError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}.")
     return FORMATS[name]
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: does not exist. Check the name.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
-    if not head:
-        raise FormatError(f"{path}: is empty.")
-    return head
 
 
 def _in_npz(keys: tuple[str, ...]) -> str | None:
@@ -172,7 +164,7 @@ def _in_text(path: Path, head: bytes) -> str | None:
     text = head.decode("utf-8-sig", errors="replace").lstrip()
     if text.startswith("PathFileType"):
         return "trc"
-    if text.startswith(csv_table.MAGIC) or text.startswith("frame,"):
+    if text.startswith((csv_table.MAGIC, "frame,")):
         return "csv"
     if text.startswith("["):
         return _in_list(text)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import NPY_MAGIC, built, read_bytes, read_npy, read_npz
+from poseworks.core.formats.reading import NPY_MAGIC, built, read_head, read_npy, read_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence, history_entry
 from poseworks.core.skeletons import BLAZEPOSE_33, COCO_17
@@ -47,7 +47,7 @@ def read(path: Path, hints: Hints) -> PoseSequence:
     """
     hints.refuse(("people", "sequence", "first_frame"), path, "MediaPipe")
     hints.agree("skeleton", BLAZEPOSE_33.name, path)
-    if read_bytes(path)[:6] == NPY_MAGIC:
+    if read_head(path).startswith(NPY_MAGIC):
         landmarks, fields = _from_npy(path, hints), {"fps": None, "image_size": hints.image_size}
         detected = None
     else:

@@ -5,10 +5,11 @@
         person_id           [number], or [-1] (the usual case: none)
     version and all other keys are not read
 
-25 joints are openpose25 (BODY_25), 18 openpose18 (COCO with neck), 26 halpe26 (as Pose2Sim writes them); others need the
-hint `skeleton`. A file without people is a frame in which nobody was seen. The number at the end of the file's name is
-the frame; how people and frames are found: tracks.py. A single file is read as one frame. Written: the same layout,
-every person in every frame (zeros where nothing was observed), with person_id where there are several or numbered ones.
+25 joints are openpose25 (BODY_25), 18 openpose18 (COCO with neck), 26 halpe26 (as Pose2Sim writes them); others
+need the hint `skeleton`. A file without people is a frame in which nobody was seen. The number at the end of the file's
+name is the frame; how people and frames are found: tracks.py. A single file is read as one frame. Written: the same
+layout, every person in every frame (zeros where nothing was observed), with person_id where there are several people or
+numbered ones.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import atomic_folder
 from poseworks.core.formats.coco import check_writable, detections_of
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import numbers, read_json
+from poseworks.core.formats.reading import numbers, read_json, shown
 from poseworks.core.formats.tracks import Detection, frame_numbers, skeleton_by_count, tracks
 from poseworks.core.poses import PoseSequence
 
@@ -118,5 +119,5 @@ def _number(value: Any, what: str) -> int | None:
     if value is None or value == -1:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise FormatError(f"{what}: person_id is {value!r:.60}, expected [number] or [-1].")
+        raise FormatError(f"{what}: person_id is {shown(value)}, expected [number] or [-1].")
     return value

@@ -18,7 +18,6 @@ No other key is allowed. Every fault of a file is reported at once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import FormatError, PoseworksError
 from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import parse_json, read_npz
+from poseworks.core.formats.reading import history_text, parse_json, read_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence
 
@@ -71,11 +70,12 @@ def read(path: Path, hints: Hints) -> PoseSequence:
         faults.append(str(error).removeprefix("poses: "))
     if faults:
         raise FormatError(f"{path}: {'; '.join(faults)}.")
-    for name in ("fps", "skeleton", "unit", "frame", "image_size"):
-        if getattr(poses, name) is None:  # pixels of an image whose size the file does not state
-            poses = poses.replace(image_size=hints.image_size) if hints.image_size else poses
-        else:
-            hints.agree(name, getattr(poses, name), path)
+    for name in ("fps", "skeleton", "unit", "frame"):
+        hints.agree(name, getattr(poses, name), path)
+    if poses.image_size is not None:
+        hints.agree("image_size", poses.image_size, path)
+    elif hints.image_size is not None:  # pixels of an image whose size the file does not state
+        poses = poses.replace(image_size=hints.image_size)
     return select_person(poses, hints, path)
 
 
@@ -90,7 +90,7 @@ def write(poses: PoseSequence, path: Path) -> None:
         "fps": np.float64(poses.fps),
         "unit": poses.unit,
         "frame": poses.frame,
-        "history": json.dumps(list(poses.history), ensure_ascii=False),
+        "history": history_text(poses, path),
     }
     if poses.image_size is not None:
         arrays["image_size"] = np.array(poses.image_size, dtype=np.int64)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError, FormatError, PoseworksError
 from poseworks.core.poses import PoseSequence
+from poseworks.core.unpickling import check_text
 
 MAX_TEXT_BYTES = 1 << 29  # 512 MiB: 1.5 million frames of 17 joints as JSON
 MAX_ARRAY_BYTES = 1 << 31  # 2 GiB unpacked: 10 million frames of 17 joints in 3D
@@ -57,12 +58,31 @@ def read_bytes(path: Path, limit: int = MAX_TEXT_BYTES) -> bytes:
     except FileNotFoundError as error:
         raise DataError(f"{path}: does not exist. Check the name.") from error
     except (OSError, ValueError) as error:
+        if isinstance(error, PoseworksError):
+            raise
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     if not data:
         raise FormatError(f"{path}: is empty.")
     if len(data) > limit:
         raise FormatError(f"{path}: has more than {limit} bytes. Split the file.")
     return data
+
+
+def read_head(path: Path, size: int = 1 << 16) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        DataError: it is missing, a folder or unreadable.
+        FormatError: it is empty.
+    """
+    with _open(path) as stream:
+        try:
+            head = stream.read(size)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not head:
+        raise FormatError(f"{path}: is empty.")
+    return head
 
 
 def read_text(path: Path) -> str:
@@ -226,11 +246,15 @@ def read_array(data: bytes, objects: ObjectReader | None = None) -> NDArray[Any]
             raise FormatError("holds Python objects, which this format has none of")
         return objects(rest)
     count = math.prod(shape)
-    if count * dtype.itemsize != len(rest) or (dtype.itemsize == 0 and count > 1 << 20):
+    if count * dtype.itemsize != len(rest):
         raise FormatError(f"its header claims {shape} of {dtype}, but {len(rest)} bytes follow")
     if not len(rest):
+        if math.prod(max(axis, 1) for axis in shape) > 1 << 20:
+            raise FormatError(f"its header claims {shape}, but nothing follows")
         return np.zeros(shape, dtype)
-    return np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C").copy()
+    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C").copy()
+    check_text(array)
+    return array
 
 
 def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -258,14 +282,16 @@ def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]
 
 def _open(path: Path) -> BinaryIO:
     """An open file, or the errors of `read_bytes`."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, expected a file.")
     try:
+        if path.is_dir():
+            raise DataError(f"{path}: is a folder, expected a file.")
         return path.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"{path}: does not exist. Check the name.") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, PoseworksError):
+            raise
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, objects: ObjectReader | None) -> NDArray[Any]:
@@ -279,6 +305,23 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, objects: ObjectRe
         if len(data) != member.file_size or stream.read(1):
             raise FormatError(f"has another size than the {member.file_size} bytes that its entry claims")
     return read_array(data, objects)
+
+
+def shown(value: object) -> str:
+    """A short text for a message; the text of a nested container may be endless."""
+    return repr(value)[:60] if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+def history_text(poses: PoseSequence, path: Path) -> str:
+    """`history` as JSON.
+
+    Raises:
+        DataError: an entry holds what JSON cannot.
+    """
+    try:
+        return json.dumps([dict(entry) for entry in poses.history], allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: history holds what JSON cannot ({error}). Change that entry.") from error
 
 
 def built(path: Path, **fields: Any) -> PoseSequence:

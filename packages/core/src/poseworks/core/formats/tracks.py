@@ -72,11 +72,7 @@ def tracks(
     fps = hints.need("fps", path, f"{format_name} files do not say how many frames a second they hold")
     settings["first_frame"], count = _frame_range([*frames, *(d.frame for d in detections)], hints, path)
     people = _by_person(path, detections, hints, settings)
-    if len(people) * count * skeleton.num_joints > MAX_VALUES:
-        raise DataError(
-            f"{path}: {len(people)} people in {count} frames are too many to hold at once. "
-            f"Read one of them: {HOW['person']}."
-        )
+    check_size(len(people), count, skeleton.num_joints, len(detections), path)
     shape = (len(people), count, skeleton.num_joints)
     positions = np.full((*shape, 2), np.nan, dtype=np.float32)
     confidence = np.zeros(shape, dtype=np.float32)
@@ -197,6 +193,20 @@ def select_person(poses: PoseSequence, hints: Hints, path: Path) -> PoseSequence
     return poses.select_people([ids.index(hints.person)])
 
 
+def check_size(people: int, frames: int, joints: int, rows: int, path: Path) -> None:
+    """Nothing, unless the arrays would be out of proportion to the `rows` that the file has of persons in frames.
+
+    Raises:
+        DataError: they would; a small damaged file must not ask for all the memory there is.
+    """
+    cells = max(people, 1) * max(frames, 1)
+    if cells * max(joints, 1) > MAX_VALUES or cells > max(100_000, 1000 * rows):
+        raise DataError(
+            f"{path}: {people} people in {frames} frames are too many to hold at once, and most are empty. "
+            f"Read one person: {HOW['person']}, or cut the file into clips."
+        )
+
+
 def _no_such_person(path: Path, person: int, ids: Sequence[int]) -> DataError:
     listed = ", ".join(map(str, sorted(ids)[:12])) + (", ..." if len(ids) > 12 else "")
     return DataError(f"{path}: has no person {person}; expected one of: {listed or 'none'}.")
@@ -231,7 +241,7 @@ def _by_person(
             f"{path}: {len(detections) - len(numbered)} of {len(detections)} detections have no person id."
         )
     if numbered:
-        hints.refuse(("people",), path, "numbered-people")
+        hints.refuse(("people",), path, "track-numbered")
         return _by_number(path, numbered, hints, settings)
     in_frame: dict[int, list[Detection]] = {}
     for detection in detections:
