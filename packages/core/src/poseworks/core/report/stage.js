@@ -124,6 +124,7 @@ class Stage {
     const now = this.frameOf(track);
     const { person } = this.state;
     if (joint < 0 || now < 0 || person >= track.P) return;
+    if (Number.isNaN(track.positions[track.at(person, now, joint)])) return;
     const reach = Math.max(Math.round(track.fps / 2), 2);
     const place = new Float32Array(2);
     const stretch = (from, to, alpha) => {

@@ -1,0 +1,30 @@
+"""The command `poseworks`: its verbs, none of whose code is imported before it is called."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import NoReturn
+
+from poseworks.core.cli import main as run_command_line
+from poseworks.core.cli import make_app
+
+_VERBS = {
+    "demo": "A shipped clip of a walking woman, smoothed, with a page that shows it: no data or weights needed.",
+    "run": "Poses (and their video) through a chain of steps: poses files and report.html.",
+    "convert": "A file of poses in another format or on another skeleton.",
+    "inspect": "What a file is: poses of any known format, or a checkpoint.",
+    "models": "Every model, shipped or published: size, licence, training data, where it is.",
+}
+
+app = make_app(
+    "poseworks",
+    "Human pose from one command: smoothed motion, and a picture of it.",
+    lambda: metadata.version("poseworks"),
+)
+for _verb, _help in _VERBS.items():
+    app.command(f"poseworks.pipeline.commands:{_verb}_command", name=_verb, help=_help)
+
+
+def main() -> NoReturn:
+    """Runs the command line and leaves the process with the exit status that the contract states."""
+    run_command_line(app)
