@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import os
 import pickle
+import pickletools
 import random
 import struct
 import zipfile
@@ -42,8 +45,6 @@ class Marker:
         self.path = path
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        import os
-
         return os.mkdir, (str(self.path),)
 
 
@@ -109,11 +110,8 @@ def test_numpy_scalars_in_the_names_of_numpy_1_and_2_are_read(tmp_path: Path) ->
         with zipfile.ZipFile(file) as archive:
             parts = {entry.filename: archive.read(entry) for entry in archive.infolist()}
         name = next(n for n in parts if n.endswith("data.pkl"))
-        body = text[2:-1]
         here = b"X\x04\x00\x00\x00HERE"
         assert here in parts[name]
-        import pickletools
-
         body = b"".join(_without_memo(pickletools.genops(text), text))
         parts[name] = parts[name].replace(here, body)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -127,7 +125,7 @@ def _without_memo(operations: Any, data: bytes) -> list[bytes]:
     steps = [(op.name, position) for op, _, position in operations] + [("END", len(data))]
     return [
         data[start:end]
-        for (name, start), (_, end) in zip(steps, steps[1:], strict=False)
+        for (name, start), (_, end) in itertools.pairwise(steps)
         if name not in {"PROTO", "STOP", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
     ]
 
@@ -245,7 +243,7 @@ def test_a_plain_evil_pickle_runs_nothing(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     for protocol in range(5):
         (tmp_path / "evil.pth").write_bytes(pickle.dumps(Marker(marker), protocol=protocol))
-        with pytest.raises(CheckpointError, match="evil.pth"):
+        with pytest.raises(CheckpointError, match=r"evil\.pth"):
             read_checkpoint(tmp_path / "evil.pth")
         assert not marker.exists()
 
@@ -428,7 +426,7 @@ def test_weights_are_found_in_the_listed_folders(tmp_path: Path, monkeypatch: py
     (second / "pw3d" / "checkpoint_8.pth.tar").write_bytes(b"x")
     monkeypatch.delenv("POSEWORKS_WEIGHTS", raising=False)
     assert find_weights("pw3d/checkpoint_8.pth.tar") is None
-    monkeypatch.setenv("POSEWORKS_WEIGHTS", f"{first}:{second}")
+    monkeypatch.setenv("POSEWORKS_WEIGHTS", f"{first}{os.pathsep}{second}")
     assert find_weights("pw3d/checkpoint_8.pth.tar") == second / "pw3d" / "checkpoint_8.pth.tar"
     assert find_weights("other.pth") is None
     assert find_weights("../b/pw3d/checkpoint_8.pth.tar") is None

@@ -18,8 +18,9 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from poseworks.core.errors import CheckpointError, ConfigError
+from poseworks.core.errors import CheckpointError
 from poseworks.core.files import atomic_folder, sha256
+from poseworks.core.model_cards import find_weights as find_weights
 from poseworks.core.weight_files import read_safetensors_metadata, read_weight_file
 
 MODEL_FORMAT = "poseworks.model/1"
@@ -205,26 +206,6 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     tensors |= {name: tensors[kept] for name, kept in tied.items() if kept in tensors}
     _check_tensors(tensors, str(weights))
     return content, {name: x.float() if x.is_floating_point() else x for name, x in tensors.items()}
-
-
-def find_weights(file_name: str) -> Path | None:
-    """The file of this name (or relative path) in the folders that POSEWORKS_WEIGHTS lists, or None.
-
-    Raises:
-        ConfigError: the variable names something that is no folder.
-    """
-    name = Path(file_name)
-    if name.is_absolute() or ".." in name.parts:
-        return None
-    for text in filter(None, os.environ.get("POSEWORKS_WEIGHTS", "").split(os.pathsep)):
-        folder = Path(text).expanduser()
-        if not folder.is_dir():
-            raise ConfigError(
-                f"POSEWORKS_WEIGHTS: {text} is not a folder. List existing folders, split by {os.pathsep}."
-            )
-        if (folder / name).is_file():
-            return folder / name
-    return None
 
 
 def hash_in_name(path: str | os.PathLike[str]) -> str | None:

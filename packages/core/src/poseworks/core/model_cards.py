@@ -1,0 +1,142 @@
+"""Model cards: what every variant is, may be used for and claims, and where its file is. Torch is not imported."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, NonNegativeInt, ValidationError
+
+from poseworks.core.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class ModelCard(BaseModel, frozen=True, extra="forbid"):
+    """One variant of a method, as the verb ``models`` lists it.
+
+    Attributes:
+        kind: ``shipped`` comes with the package; ``published`` is the authors' file, which the user fetches.
+        size_bytes: of the file; None where it is not stated.
+        training_data: the sets, with what they may be used for where that binds.
+        claim: the accuracy that its makers state, with the set and the unit; "" where none.
+        file: a shipped model's folder, or the name (or relative path) under which a published one is looked for.
+        how_to_get: for a published one: the page that offers it and what to put where.
+        sha256: of the weights; None where it is not stated.
+    """
+
+    name: str
+    method: str
+    kind: Literal["shipped", "published"]
+    licence: str
+    training_data: str
+    claim: str
+    file: str
+    parameters: NonNegativeInt | None = None
+    size_bytes: NonNegativeInt | None = None
+    how_to_get: str = ""
+    note: str = ""
+    sha256: str | None = None
+
+    def path(self) -> Path | None:
+        """Where the file or folder is on this machine; None if it is not here."""
+        if self.kind == "shipped":
+            return Path(self.file) if Path(self.file).exists() else None
+        return find_weights(self.file)
+
+    def where(self) -> str:
+        """The path, or how to get the file."""
+        path = self.path()
+        return str(path) if path is not None else f"not here: {self.how_to_get or f'looked for {self.file}'}"
+
+
+def find_weights(file_name: str) -> Path | None:
+    """The file of this name (or relative path) in the folders that POSEWORKS_WEIGHTS lists, or None.
+
+    Raises:
+        ConfigError: the variable names something that is no folder.
+    """
+    name = Path(file_name)
+    if name.is_absolute() or ".." in name.parts:
+        return None
+    for text in filter(None, os.environ.get("POSEWORKS_WEIGHTS", "").split(os.pathsep)):
+        folder = Path(text).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"POSEWORKS_WEIGHTS: {text} is not a folder. List existing folders, split by {os.pathsep}."
+            )
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
+def shipped_card(folder: str | os.PathLike[str]) -> ModelCard:
+    """The card of a folder that `save_model` wrote with ``extras={"card": {...}}``; it adds what the files tell.
+
+    Raises:
+        CheckpointError: config.json is missing, or its card lacks or misspells something.
+    """
+    home = Path(folder)
+    try:
+        content = json.loads((home / "config.json").read_text(encoding="utf-8"))
+        size = (home / "model.safetensors").stat().st_size
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder}: not a saved model ({error}).") from error
+    card = content.get("card") if isinstance(content, dict) else None
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{home / 'config.json'}: has no entry card.")
+    known = {"name": home.name, "kind": "shipped", "sha256": content.get("model_sha256")}
+    try:
+        return ModelCard(**{**known, **card, "file": str(home), "size_bytes": size})
+    except ValidationError as error:
+        from poseworks.core.config import describe_faults
+
+        faults = "; ".join(describe_faults(error, ModelCard))
+        raise CheckpointError(f"{home / 'config.json'}: card: {faults}.") from error
+
+
+def cards_json(cards: Iterable[ModelCard]) -> dict[str, Any]:
+    """The cards for ``--json``: each with `where` and `available`."""
+    return {
+        "models": [
+            {**card.model_dump(mode="json"), "where": card.where(), "available": card.path() is not None}
+            for card in cards
+        ]
+    }
+
+
+def cards_table(cards: Iterable[ModelCard], title: str = "") -> Table:
+    """The cards as a table for people."""
+    from poseworks.core.cli import make_table
+
+    rows = [
+        (
+            card.name,
+            card.method,
+            _count(card.parameters),
+            _bytes(card.size_bytes),
+            card.licence,
+            card.training_data,
+            card.claim or "-",
+            card.where() + (f" ({card.note})" if card.note else ""),
+        )
+        for card in cards
+    ]
+    columns = ("name", "method", "weights", "size", "licence", "training data", "claim", "where")
+    return make_table(title, columns, rows)
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number / 1e6:.2f} M" if number >= 1_000_000 else f"{number / 1e3:.1f} k"
+
+
+def _bytes(number: int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number / 1e6:.1f} MB" if number >= 1_000_000 else f"{number / 1e3:.0f} kB"
