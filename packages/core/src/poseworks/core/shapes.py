@@ -28,7 +28,8 @@ def expect_shape(name: str, x: Shaped, pattern: str, fix: str = "") -> dict[str,
         ShapeError: with the name, the expected and the found shape, and `fix`.
     """
     axes = pattern.split()
-    shape = tuple(int(size) for size in x.shape)
+    # Sizes are not turned into int: while a network is exported they are symbols, and stay open that way.
+    shape = tuple(x.shape)
     found = shape
     if axes and axes[0] == "...":
         axes = axes[1:]
@@ -38,13 +39,13 @@ def expect_shape(name: str, x: Shaped, pattern: str, fix: str = "") -> dict[str,
     for axis, size in zip(axes, found, strict=False):
         if ">=" in axis:
             letter, bound = axis.split(">=")
-            matches &= size >= int(bound)
+            matches = matches and size >= int(bound)
         elif "=" in axis:
             letter, allowed = axis.split("=")
-            matches &= size in {int(a) for a in allowed.split("|")}
+            matches = matches and any(size == int(each) for each in allowed.split("|"))
         else:
             letter = axis
-        matches &= sizes.setdefault(letter, size) == size
+        matches = matches and sizes.setdefault(letter, size) == size
     if not matches:
         raise ShapeError(f"{name}: expected ({', '.join(pattern.split())}), got {shape}.{' ' + fix if fix else ''}")
     return sizes
