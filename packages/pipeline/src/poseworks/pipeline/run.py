@@ -74,7 +74,8 @@ def run_chain(
         raise DataError(f"{target}: is a file; expected a folder to write into.")
     if video is not None and not Path(video).is_file():
         raise DataError(f"{video}: there is no such video file.")
-    result, notes = poses, []
+    result = poses
+    notes: list[str] = []
     for number, step in enumerate((chain or ChainConfig()).steps, start=1):
         runner = build(step, device)
         with progress(1.0, f"{number}. {step.kind}", quiet=quiet) as advance:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
 from poseworks.core import PoseSequence
-from poseworks.temporal.filters import AnyFilter
+from poseworks.temporal.filters import AnyFilter, Filter
 from poseworks.temporal.smoothing import SmoothSettings, smooth
+
+if TYPE_CHECKING:
+    from poseworks.temporal.windows import WindowNetwork
 
 DEFAULT_SMOOTHER = "smoothnet-general-w32"
 
@@ -75,7 +78,9 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
     return lambda poses, advance: _run(network, step, poses, advance)
 
 
-def _run(smoother: object, step: SmoothStep | FilterStep, poses: PoseSequence, advance: Advance) -> Outcome:
+def _run(
+    smoother: WindowNetwork | Filter, step: SmoothStep | FilterStep, poses: PoseSequence, advance: Advance
+) -> Outcome:
     settings = SmoothSettings(**{name: getattr(step, name) for name in SmoothSettings.model_fields})
     smoothed = smooth(poses, smoother, settings, advance=advance)
     return Outcome(smoothed.poses, smoothed.notes)

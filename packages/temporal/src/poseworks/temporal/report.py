@@ -47,7 +47,7 @@ def change(pair: BeforeAfter) -> str:
     if pair.ratio is None:
         return ""
     percent = 100 * (pair.ratio - 1)
-    return f"{'−' if percent < 0 else '+'}{abs(percent):.0f} %"  # noqa: RUF001
+    return f"{'−' if percent < 0 else '+'}{abs(percent):.0f} %"
 
 
 def _figures(harm: HarmReport) -> tuple[Figure, ...]:
@@ -90,17 +90,18 @@ def _table(person: PersonHarm, harm: HarmReport, whose: str) -> Table:
     rows: list[tuple[Cell, ...]] = [
         _pair("Acceleration", person.acceleration, f"{unit}/frame²", "mean second difference: jitter"),
         _pair("Jerk", person.jerk, f"{unit}/frame³", "mean third difference"),
-        _pair("Bone-length spread", person.bone_length_spread, "% of length", "3D only: limbs are rigid", 100),
+        _pair("Bone-length spread", person.bone_length_spread, "% of length", "limbs are rigid", 100),
         _pair("Foot slide", person.foot_slide, f"{unit}/s", "speed of feet that stand"),
-        ("Moved, mean", None, person.displacement_mean, "", unit, "distance between both versions of a joint"),
-        ("Moved, 95th percentile", None, person.displacement_p95, "", unit, ""),
-        ("Moved, most", None, person.displacement_max, "", unit, ""),
-        ("Power kept, 1 to 6 Hz", None, _percent(person.power_kept), "", "%", "where human motion lies"),
-        ("Noise in the input", person.noise, None, "", unit, "estimated from the input itself, an axis"),
-        ("Verdict", None, None, "", "", Verdict(person.verdict, TONES[person.verdict])),
+        ("Moved, mean", "", person.displacement_mean, "", unit, "distance between both versions of a joint"),
+        ("Moved, 95th percentile", "", person.displacement_p95, "", unit, "one in twenty moved more"),
+        ("Moved, most", "", person.displacement_max, "", unit, "often a single wrong detection"),
+        ("Power kept, 1 to 6 Hz", "", _percent(person.power_kept), "", "%", "where human motion lies"),
+        ("Noise in the input", person.noise, "", "", unit, "on each axis, estimated from the input itself"),
     ]
+    measured: list[tuple[Cell, ...]] = [row for row in rows if isinstance(row[1], float) or isinstance(row[2], float)]
+    measured.append(("Verdict", "", "", "", "", Verdict(person.verdict, TONES[person.verdict])))
     columns = ("Measure", "Before", "After", "Change", "Unit", "What it tells")
-    return Table(f"Harm report{whose}", columns, tuple(rows), harm.rule)
+    return Table(f"Harm report{whose}", columns, tuple(measured), harm.rule)
 
 
 def _pair(name: str, pair: BeforeAfter, unit: str, meaning: str, factor: float = 1.0) -> tuple[Cell, ...]:
@@ -113,4 +114,4 @@ def _percent(share: float | None) -> float | None:
 
 
 def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"  # noqa: RUF001
+    return "–" if value is None else f"{value:.3g}"

@@ -12,6 +12,7 @@ import html
 import json
 import math
 import os
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -163,5 +164,15 @@ def _history(report: Report) -> str:
 def _step(entry: dict[str, Any]) -> str:
     """One entry of the history: the verb and its package first, then whatever else it holds."""
     head = " ".join(str(entry.pop(key)) for key in ("verb", "package", "version") if key in entry)
-    rest = json.dumps(entry, ensure_ascii=False, sort_keys=True, default=str, indent=1) if entry else ""
-    return f"<strong>{_text(head)}</strong>" + (f"<pre>{_text(rest)}</pre>" if rest else "")
+    pairs = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _flat(entry))
+    return f"<strong>{_text(head)}</strong>" + (f"<dl>{pairs}</dl>" if pairs else "")
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """(name, value) of everything in nested mappings; settings lose that word, for they are most of it."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            inside = "" if key == "settings" and not name else f"{name}.{key}" if name else str(key)
+            yield from _flat(inner, inside)
+    else:
+        yield name, "–" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
