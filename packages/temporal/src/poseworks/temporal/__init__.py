@@ -1,0 +1,86 @@
+"""poseworks.temporal: SmoothNet, DeciWatch and filters along time. Importing it does not import torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
+    from poseworks.temporal.filters import (
+        PUBLISHED_FILTERS,
+        Butterworth,
+        Chain,
+        Filter,
+        Gaussian,
+        Median,
+        OneEuro,
+        SavitzkyGolay,
+    )
+    from poseworks.temporal.harm import HarmReport, harm_report
+    from poseworks.temporal.loading import export_onnx, load, save, shipped_models
+    from poseworks.temporal.preparation import Preparation
+    from poseworks.temporal.rotations import smooth_rotations
+    from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
+    from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
+    from poseworks.temporal.streaming import Stream
+    from poseworks.temporal.windows import apply_windows, sampled_frames
+
+_HOMES = {
+    "deciwatch": ("DeciWatch", "DeciWatchConfig"),
+    "filters": (
+        "PUBLISHED_FILTERS", "Butterworth", "Chain", "Filter", "Gaussian", "Median", "OneEuro", "SavitzkyGolay",
+    ),
+    "harm": ("HarmReport", "harm_report"),
+    "loading": ("export_onnx", "load", "save", "shipped_models"),
+    "preparation": ("Preparation",),
+    "rotations": ("smooth_rotations",),
+    "smoothing": ("SmoothSettings", "Smoothed", "smooth"),
+    "smoothnet": ("SmoothNet", "SmoothNetConfig"),
+    "streaming": ("Stream",),
+    "windows": ("apply_windows", "sampled_frames"),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "PUBLISHED_FILTERS",
+    "Butterworth",
+    "Chain",
+    "DeciWatch",
+    "DeciWatchConfig",
+    "Filter",
+    "Gaussian",
+    "HarmReport",
+    "Median",
+    "OneEuro",
+    "Preparation",
+    "SavitzkyGolay",
+    "SmoothNet",
+    "SmoothNetConfig",
+    "SmoothSettings",
+    "Smoothed",
+    "Stream",
+    "apply_windows",
+    "export_onnx",
+    "harm_report",
+    "load",
+    "sampled_frames",
+    "save",
+    "shipped_models",
+    "smooth",
+    "smooth_rotations",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, and what the module holds besides."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,175 @@
+"""The verbs of `poseworks-temporal`. Heavy imports stand inside the functions, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose
+from poseworks.core.read_options import ReadOptions
+
+Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
+Interval = Annotated[
+    int | None, Parameter(help="DeciWatch: frames between sampled ones, where the file name is silent.")
+]
+Q = Annotated[int | None, Parameter(name="--q", help="DeciWatch: sampled frames of a window - 1, likewise.")]
+CrossAttention = Annotated[
+    Literal["masked", "additive"] | None, Parameter(help="DeciWatch: what its decoder sees of unsampled frames.")
+]
+
+
+def smooth(
+    *inputs: Annotated[Path, Parameter(name="INPUT", help="Poses in any known format.")],
+    output: Output,
+    model: Annotated[
+        str | None,
+        Parameter(
+            help="A shipped name, a saved folder, or an original checkpoint file. Default: smoothnet-general-w32; with "
+            "--latency the shipped weights made for it."
+        ),
+    ] = None,
+    filter: Annotated[  # noqa: A002 (the word for it)
+        str | None,
+        Parameter(
+            help="A filter instead of a model: gaussian:sigma_frames=3, savitzky_golay:window=11,order=2, "
+            "median:window=7+gaussian:sigma_frames=2, one_euro:min_cutoff_hz=1.5,beta=1, "
+            "butterworth:cutoff_hz=6,order=2, or a published set such as gaussian_paper."
+        ),
+    ] = None,
+    guard: Annotated[
+        bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
+    ] = False,
+    latency: Annotated[
+        int | None, Parameter(help="Frames of the future that a frame may know, as in a stream.")
+    ] = None,
+    max_gap: Annotated[float | None, Parameter(help="Longest gap, in seconds, that is filled. Default 0.5.")] = None,
+    min_confidence: Annotated[float, Parameter(help="Joints below it count as missing.")] = 0.0,
+    stride: Annotated[int | None, Parameter(help="Frames between windows. Default: as published.")] = None,
+    short: Annotated[
+        Literal["pad", "zero", "identity"], Parameter(help="What happens to a clip shorter than a window.")
+    ] = "pad",
+    root: Annotated[str, Parameter(help="Root joints, such as left_hip,right_hip. Default: the skeleton's.")] = "",
+    report: Annotated[Path | None, Parameter(help="Write this HTML page: skeletons, curves, harm report.")] = None,
+    video: Annotated[Path | None, Parameter(help="The recording, shown in the report.")] = None,
+    interval: Interval = None,
+    q: Q = None,
+    cross_attention: CrossAttention = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Poses smoothed by a network or a filter, and what that did to the motion.
+
+    With one INPUT, OUTPUT is a file (.npz, .json, .csv, .trc by its suffix); with several, a folder of .npz files, and
+    REPORT a folder of pages.
+    """
+    from poseworks.temporal.smooth_command import ModelChoice, run_smooth
+    from poseworks.temporal.smoothing import SmoothSettings
+
+    settings = SmoothSettings(
+        **({} if max_gap is None else {"max_gap_s": max_gap}),
+        min_confidence=min_confidence,
+        guard=guard,
+        latency_frames=latency,
+        stride=stride,
+        short=short,
+        root=tuple(name.strip() for name in root.split(",") if name.strip()),
+    )
+    choice = ModelChoice(model, filter, _given(interval, q, cross_attention), device)
+    run_smooth(
+        inputs, output, choice, settings, reading, report=report, video=video, overwrite=overwrite, json=json,
+        quiet=quiet,
+    )  # fmt: skip
+
+
+def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Every model, shipped or published: size, licence, training data, claimed accuracy, where it is."""
+    from poseworks.core.cli import print_result
+    from poseworks.core.model_cards import cards_json, cards_table
+    from poseworks.temporal.cards import model_cards
+
+    cards = model_cards()
+    text = [
+        cards_table([card for card in cards if card.kind == kind], title)
+        for kind, title in (("shipped", "Shipped"), ("published", "Published, fetched by you"))
+    ]
+    print_result(cards_json(cards), json=json, text=text, quiet=quiet)
+
+
+def inspect(
+    file: Path,
+    *,
+    interval: Interval = None,
+    q: Q = None,
+    cross_attention: CrossAttention = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """What a file is: poses of any known format, or a checkpoint with its method, variant and sizes."""
+    from poseworks.core.cli import print_result
+    from poseworks.temporal.inspection import inspect_file
+
+    print_result(inspect_file(file, reading, _given(interval, q, cross_attention)), json=json, quiet=quiet)
+
+
+def convert(
+    file: Source,
+    *,
+    output: Output,
+    interval: Interval = None,
+    q: Q = None,
+    cross_attention: CrossAttention = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """An original checkpoint as a folder of model.safetensors, config.json and README.md."""
+    from poseworks.core.cli import print_result
+    from poseworks.core.files import refuse_existing
+    from poseworks.temporal.loading import load, save
+
+    refuse_existing(output, overwrite)
+    network = load(str(file), **_given(interval, q, cross_attention))
+    save(network, output, overwrite=overwrite)
+    facts = {"input": file, "output": output, "config": network.config, "sha256": network.sha256}
+    print_result(facts, json=json, text=f"{file} -> {output}", quiet=quiet)
+
+
+def export(
+    model: Annotated[str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")],
+    *,
+    output: Output,
+    interval: Interval = None,
+    q: Q = None,
+    cross_attention: CrossAttention = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A model as ONNX, verified against torch at other sizes before the file appears; a .json says how to use it."""
+    from poseworks.core.cli import print_result
+    from poseworks.core.errors import ConfigError
+    from poseworks.core.files import refuse_existing
+    from poseworks.temporal.loading import export_onnx, load
+
+    if output.suffix.lower() != ".onnx":
+        raise ConfigError(f"{output}: expected a name that ends in .onnx, such as -o model.onnx.")
+    refuse_existing(output, overwrite)
+    network = load(model, **_given(interval, q, cross_attention))
+    report = export_onnx(network, output, overwrite=overwrite)
+    print_result(report, json=json, quiet=quiet)
+
+
+def _given(interval: int | None, q: int | None, cross_attention: str | None) -> dict[str, Any]:
+    """The options of `load` that were stated."""
+    options = {"interval": interval, "q": q, "cross_attention": cross_attention}
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,118 @@
+"""What a file is: poses, or a checkpoint with its method, variant, sizes, and what is missing or left over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from poseworks.core import PoseSequence, detect_format
+from poseworks.core.errors import ConfigError, DataError, FormatError, PoseworksError
+from poseworks.core.read_options import ReadOptions
+
+_NO_POSES = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors")
+
+
+def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about a file of poses, a checkpoint or a saved folder, by name.
+
+    Raises:
+        PoseworksError: it is none of them, or is damaged.
+    """
+    if (file / "config.json").is_file() or not file.exists() or file.suffix.lower() in _NO_POSES:
+        return inspect_checkpoint(file, options)
+    try:
+        found = reading.format or detect_format(file)
+    except FormatError as not_poses:
+        if file.is_dir():
+            raise
+        try:
+            return inspect_checkpoint(file, options)
+        except PoseworksError as not_weights:
+            raise FormatError(f"{not_poses} As a checkpoint: {not_weights}") from not_weights
+    if options:
+        raise ConfigError(f"{file}: poses, to which {', '.join(options)} mean nothing. Leave {', '.join(options)} out.")
+    return {"file": file, "what": "poses", "format": found, **poses_facts(reading.read(file))}
+
+
+def poses_facts(poses: PoseSequence) -> dict[str, Any]:
+    """Sizes, units and how much was observed."""
+    seen = poses.observed
+    return {
+        "people": poses.num_people,
+        "person_ids": poses.person_ids,
+        "frames": poses.num_frames,
+        "joints": poses.num_joints,
+        "dimensions": poses.num_dims,
+        "skeleton": poses.skeleton,
+        "joint_names": poses.joint_names,
+        "fps": poses.fps,
+        "seconds": poses.num_frames / poses.fps,
+        "unit": poses.unit,
+        "frame": poses.frame,
+        "image_size": poses.image_size,
+        "observed": float(seen.mean()) if seen.size else None,
+        "history": poses.history,
+    }
+
+
+def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Method, variant and sizes of a checkpoint; `problem` says what keeps it from being loaded.
+
+    Raises:
+        CheckpointError: there is no such file, or no tensors in it.
+    """
+    from poseworks.core.checkpoints import read_checkpoint
+    from poseworks.temporal.loading import load, looks_like, shipped_models
+
+    facts: dict[str, Any] = {"file": file, "what": "checkpoint"}
+    if str(file) in shipped_models() or file.is_dir():
+        return {**facts, **_network_facts(load(str(file), **options))}
+    if not file.exists():
+        raise DataError(f"{file}: no such file, and no shipped model of this name ({', '.join(shipped_models())}).")
+    checkpoint = read_checkpoint(file)
+    facts |= {
+        "kind": checkpoint.kind,
+        "sha256": checkpoint.sha256,
+        "nested_in": checkpoint.nest or None,
+        "prefix": checkpoint.prefix or None,
+        "left_out": checkpoint.dropped,
+        "tensors": len(checkpoint.tensors),
+        "numbers": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
+        "looks_like": looks_like(checkpoint.tensors) or "nothing known",
+    }
+    try:
+        return {**facts, **_network_facts(load(file, **options)), "missing_or_left_over": "nothing"}
+    except PoseworksError as error:
+        some = {name: list(tensor.shape) for name, tensor in list(checkpoint.tensors.items())[:8]}
+        return {**facts, "problem": str(error), "first_tensors": some}
+
+
+def _network_facts(network: Any) -> dict[str, Any]:
+    """Method, variant, sizes and what the weights expect."""
+    from poseworks.temporal.cards import METHODS
+
+    config = network.config.model_dump(mode="json")
+    preparation = network.preparation
+    return {
+        "method": METHODS[config["kind"]],
+        "variant": _variant(config),
+        "config": config,
+        "window_frames": network.window,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "expects": None if preparation is None else preparation.model_dump(mode="json"),
+        "model_sha256": network.sha256,
+    }
+
+
+def _variant(config: Mapping[str, Any]) -> str:
+    """Names of the published variants that have these sizes."""
+    from poseworks.temporal.published import published_weights
+
+    same = [
+        name
+        for name, entry in published_weights().items()
+        if entry.method == config["kind"]
+        and all(config.get(field) == size for field, size in entry.sizes.items() if field != "dropout")
+    ]
+    return " or ".join(same) or "sizes of no published variant"
