@@ -302,10 +302,13 @@ def test_public_names_come_without_torch() -> None:
         "assert not set(core.__all__) - set(dir(core))\n"
         "for name in core.__all__: getattr(core, name)\n"
         "import poseworks.core.testing\n"
-        "print('torch' in sys.modules, 'scipy' in sys.modules)"
+        "assert core.skeletons.H36M_17 is core.H36M_17\n"
+        "print('torch' in sys.modules, 'scipy' in sys.modules)\n"
+        "assert core.metrics.mpjpe"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False", "False"], done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
