@@ -22,7 +22,7 @@ app = make_app(
     lambda: metadata.version("poseworks"),
 )
 for _verb, _help in _VERBS.items():
-    app.command(f"poseworks.pipeline.commands:{_verb}_command", name=_verb, help=_help)
+    app.command(f"poseworks.pipeline.commands:{_verb}", name=_verb, help=_help)
 
 
 def main() -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +19,7 @@ from poseworks.core.cli import (
     remark,
 )
 from poseworks.core.errors import ConfigError
+from poseworks.core.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from poseworks.core import PoseSequence
@@ -30,32 +30,7 @@ if TYPE_CHECKING:
 DEMO_FOLDER = Path("poseworks-demo")
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Reading:
-    """What the file does not say itself; what it does say must agree."""
-
-    format: Annotated[str | None, Parameter(help="Format of the input, where its content does not tell.")] = None
-    fps: Annotated[float | None, Parameter(help="Frames per second.")] = None
-    image_size: Annotated[str | None, Parameter(help="Size of the image in pixels, such as 1920x1080.")] = None
-    skeleton: Annotated[str | None, Parameter(help="Skeleton of the joints in the file, such as coco17.")] = None
-    unit: Annotated[str | None, Parameter(help="px, m, mm or normalised.")] = None
-    frame: Annotated[str | None, Parameter(help="image, camera, world or root.")] = None
-    person: Annotated[int | None, Parameter(help="Read this person alone.")] = None
-    people: Annotated[str | None, Parameter(help="by_order: people without numbers keep their place.")] = None
-    sequence: Annotated[str | None, Parameter(help="Which of several sequences in the file.")] = None
-    first_frame: Annotated[int | None, Parameter(help="Number that the file gives to the first frame.")] = None
-    world: Annotated[bool, Parameter(negative="", help="MediaPipe's 3D landmarks instead of the 2D ones.")] = False
-
-    def read(self, path: Path) -> PoseSequence:
-        """The poses in `path`, with these hints."""
-        from poseworks.core import read_poses
-
-        hints = {name: value for name, value in vars(self).items() if name not in ("format", "world")}
-        return read_poses(path, format=self.format, world=self.world or None, **hints)
-
-
-def demo_command(
+def demo(
     *,
     output: Annotated[
         Path | None,
@@ -72,24 +47,27 @@ def demo_command(
     verbose: Verbose = False,
 ) -> None:
     """The shipped clip of a walking woman with its stored detections, smoothed: poses files and report.html."""
-    from poseworks.pipeline.demonstration import demo
+    from poseworks.pipeline.demonstration import demo as run_demo
 
     folder = DEMO_FOLDER if output is None else output
-    result = demo(folder, _chain(config), overwrite=overwrite or output is None, quiet=quiet or json)
+    result = run_demo(folder, _chain(config), overwrite=overwrite or output is None, quiet=quiet or json)
     _show(result, json=json, quiet=quiet)
 
 
-def run_command(
+def run(
     input: Path,  # noqa: A002 (the contract's word)
     *,
     output: Output,
     video: Annotated[Path | None, Parameter(help="The recording; it becomes part of the report.")] = None,
     config: Annotated[Path | None, Parameter(help="TOML file with the [[steps]] of the chain.")] = None,
     model: Annotated[str | None, Parameter(help="Smooth with this model instead of the general weights.")] = None,
+    filter: Annotated[  # noqa: A002 (the word for it)
+        str | None, Parameter(help="Smooth with a filter instead of a model, such as gaussian:sigma_frames=3.")
+    ] = None,
     guard: Annotated[
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
-    reading: Reading = Reading(),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
     json: Json = False,
@@ -100,7 +78,7 @@ def run_command(
     from poseworks.pipeline.run import run_chain
 
     poses = reading.read(input)
-    chain = _chain(config, model, guard)
+    chain = _chain(config, model, filter, guard, poses.fps)
     result = run_chain(
         poses, output, chain, video=video, title=f"{(video or input).name}, smoothed", overwrite=overwrite,
         device=device, quiet=quiet or json,
@@ -108,63 +86,80 @@ def run_command(
     _show(result, json=json, quiet=quiet)
 
 
-def convert_command(
+def convert(
     input: Path,  # noqa: A002 (the contract's word)
     *,
     output: Output,
     to_format: Annotated[str | None, Parameter(help="Format to write; without it, told by the suffix.")] = None,
     to_skeleton: Annotated[str | None, Parameter(help="Skeleton to convert to, such as h36m17.")] = None,
-    reading: Reading = Reading(),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """A file of poses in another format (--to-format, or by the suffix) or on another skeleton (--to-skeleton)."""
-    from poseworks.core import SKELETONS, convert, write_poses
+    from poseworks.core import SKELETONS, write_poses
+    from poseworks.core import convert as convert_skeleton
+    from poseworks.temporal.inspection import poses_facts
 
     poses = reading.read(input)
     if to_skeleton is not None:
         if to_skeleton not in SKELETONS:
             raise ConfigError(f"--to-skeleton {to_skeleton}: unknown; expected one of {', '.join(SKELETONS)}.")
-        poses = convert(poses, SKELETONS[to_skeleton])
+        poses = convert_skeleton(poses, SKELETONS[to_skeleton])
         approximated = poses.history[-1].get("settings", {}).get("approximated")
         if approximated:
             remark(f"approximated joints: {', '.join(approximated)}", quiet=quiet)
     write_poses(poses, output, format=to_format, overwrite=overwrite)
-    print_result({"output": output, **_facts(poses)}, json=json, text=f"{output}: {_line(poses)}", quiet=quiet)
+    print_result({"output": output, **poses_facts(poses)}, json=json, text=f"{output}: {_line(poses)}", quiet=quiet)
 
 
-def inspect_command(
+def inspect(
     file: Path,
     *,
-    reading: Reading = Reading(),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """What a file is: poses of any known format, or a checkpoint."""
-    print_result(_inspect(file, reading), json=json, quiet=quiet)
+    from poseworks.temporal.inspection import inspect_file
+
+    print_result(inspect_file(file, reading, {}), json=json, quiet=quiet)
 
 
-def models_command(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every model of every method, shipped or published."""
-    from poseworks.temporal.commands import models
+    from poseworks.temporal.commands import models as models_of_temporal
 
-    models(json=json, quiet=quiet, verbose=verbose)
+    models_of_temporal(json=json, quiet=quiet, verbose=verbose)
 
 
-def _chain(config: Path | None, model: str | None = None, guard: bool = False) -> ChainConfig:
+def _chain(
+    config: Path | None,
+    model: str | None = None,
+    filter: str | None = None,  # noqa: A002 (the word for it)
+    guard: bool = False,
+    fps: float = 30.0,
+) -> ChainConfig:
     """The chain that the options ask for."""
     from poseworks.core.config import read_config
-    from poseworks.pipeline.steps import ChainConfig, SmoothStep
+    from poseworks.pipeline.steps import DEFAULT_SMOOTHER, ChainConfig, FilterStep, SmoothStep
+    from poseworks.temporal.filter_options import parse_filter
 
-    if config is None:
-        chosen = {} if model is None else {"model": model}
-        return ChainConfig(steps=(SmoothStep(guard=guard, **chosen),))
-    if model is not None or guard:
-        raise ConfigError("--config: states the whole chain; drop --model and --guard, or write them into the file.")
-    return read_config(config, ChainConfig)
+    if config is not None:
+        if model is not None or filter is not None or guard:
+            raise ConfigError(
+                "--config: states the whole chain; drop --model, --filter and --guard, or write them into the file."
+            )
+        return read_config(config, ChainConfig)
+    if filter is None:
+        return ChainConfig(steps=(SmoothStep(model=model or DEFAULT_SMOOTHER, guard=guard),))
+    if model is not None:
+        raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
+    chosen = parse_filter(filter, fps).model_dump()
+    return ChainConfig(steps=(FilterStep.model_validate({"filter": chosen, "guard": guard}),))
 
 
 def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
@@ -193,7 +188,7 @@ def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
     for note in result.notes:
         remark(f"note: {note}", quiet=quiet)
     paths = "\n".join(f"{name:>7}  {path}" for name, path in result.files.items())
-    text = [make_table("", ("measure", "before", "after", "change"), shown), paths]
+    text: list[Any] = [make_table("", ("measure", "before", "after", "change"), shown), paths]
     print_result({"files": result.files, "harm": result.harm, "notes": result.notes}, json=json, text=text, quiet=quiet)
 
 
@@ -201,41 +196,6 @@ def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:
     from poseworks.temporal.report import change
 
     return pair.before, pair.after, change(pair)
-
-
-def _inspect(file: Path, reading: Reading) -> dict[str, Any]:
-    """Facts about a poses file of any format, or what temporal says about a checkpoint."""
-    from poseworks.core import detect_format
-    from poseworks.core.errors import FormatError
-
-    try:
-        name = reading.format or detect_format(file)
-    except FormatError as unknown:
-        return _inspect_checkpoint(file, unknown)
-    poses = reading.read(file)
-    return {"file": file, "format": name, **_facts(poses)}
-
-
-def _inspect_checkpoint(file: Path, unknown: Exception) -> dict[str, Any]:
-    raise unknown
-
-
-def _facts(poses: PoseSequence) -> dict[str, Any]:
-    seen = poses.observed
-    return {
-        "people": poses.num_people,
-        "frames": poses.num_frames,
-        "joints": poses.num_joints,
-        "dimensions": poses.num_dims,
-        "skeleton": poses.skeleton,
-        "fps": poses.fps,
-        "seconds": poses.num_frames / poses.fps,
-        "unit": poses.unit,
-        "frame": poses.frame,
-        "image_size": poses.image_size,
-        "observed": float(seen.mean()) if seen.size else None,
-        "history": poses.history,
-    }
 
 
 def _line(poses: PoseSequence) -> str:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
 from poseworks.core import PoseSequence
-from poseworks.temporal.filters import AnyFilter, Filter
-from poseworks.temporal.smoothing import SmoothSettings, smooth
-
-if TYPE_CHECKING:
-    from poseworks.temporal.windows import WindowNetwork
+from poseworks.temporal.filters import AnyFilter
+from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
 
 DEFAULT_SMOOTHER = "smoothnet-general-w32"
 
@@ -65,7 +62,7 @@ def build(step: SmoothStep | FilterStep, device: str = "cpu") -> Runner:
         case SmoothStep():
             return _network_runner(step, device)
         case FilterStep():
-            return lambda poses, advance: _run(step.filter, step, poses, advance)
+            return lambda poses, advance: _outcome(smooth(poses, step.filter, _settings(step), advance=advance))
         case _:
             assert_never(step)
 
@@ -74,13 +71,19 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
     from poseworks.core.cli import choose_device
     from poseworks.temporal import load
 
-    network = load(step.model).to(choose_device(device))
-    return lambda poses, advance: _run(network, step, poses, advance)
+    network = load(step.model)
+    digest = network.sha256
+    network = network.to(choose_device(device))
+
+    def run(poses: PoseSequence, advance: Advance) -> Outcome:
+        return _outcome(smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance))
+
+    return run
 
 
-def _run(
-    smoother: WindowNetwork | Filter, step: SmoothStep | FilterStep, poses: PoseSequence, advance: Advance
-) -> Outcome:
-    settings = SmoothSettings(**{name: getattr(step, name) for name in SmoothSettings.model_fields})
-    smoothed = smooth(poses, smoother, settings, advance=advance)
+def _settings(step: SmoothStep | FilterStep) -> SmoothSettings:
+    return SmoothSettings(**{name: getattr(step, name) for name in SmoothSettings.model_fields})
+
+
+def _outcome(smoothed: Smoothed) -> Outcome:
     return Outcome(smoothed.poses, smoothed.notes)
