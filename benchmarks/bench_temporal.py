@@ -169,7 +169,7 @@ def real_sensor(quick: bool) -> Table:
 
 
 def real_clips(quick: bool) -> Table:
-    """Detections of real videos: what changes, and the distance to the triangulated points where there are four views."""
+    """Detections of real videos: what changes, and the distance to triangulated points where there are any."""
     rows: list[list[Cell]] = []
     for clip in REAL_CLIPS[: 1 if quick else None]:
         poses = read_poses(DATA / f"{clip}_keypoints.npz")
