@@ -79,7 +79,7 @@ def test_a_file_that_disagrees_with_torch_does_not_appear(tmp_path: Path, monkey
             network.scale.sub_(0.5)
 
     monkeypatch.setattr(onnx_export, "_export", export_another)
-    with pytest.raises(CheckpointError, match="differ by .* in double"):
+    with pytest.raises(CheckpointError, match=r"differ by .* in double"):
         export(tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 

@@ -20,6 +20,7 @@ import torch
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from poseworks.core.checkpoints import load_strict
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress as progress_bar
 from poseworks.core.training_files import RunFolder, TrainState
@@ -217,7 +218,7 @@ class _Run:
     def restore(self, state: TrainState) -> None:
         """Goes back to a checkpoint."""
         self.state = state
-        self.network.load_state_dict(state.network)
+        load_strict(self.network, state.network, source="checkpoint.pt")
         self.optimizer.load_state_dict(state.optimizer)
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state.scaler)

@@ -22,7 +22,10 @@ def seed_everything(generator: torch.Generator, *parts: int) -> None:
     generator.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (third-party augmentations use the global state)
-    torch.manual_seed(derived_seed(*parts, seed))  # dropout: another stream than the samples
+    other = derived_seed(*parts, seed)  # dropout: another stream than the samples
+    torch.default_generator.manual_seed(other)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(other)  # before that, each call is queued with a stack trace: slow, and never freed
 
 
 @contextmanager

@@ -1,0 +1,403 @@
+"""Training: schedules, exact resume after a kill, several processes, logs, refusals.
+
+Run as a script it trains `Toy` in a folder, and may kill itself: python test_training.py FOLDER [step|write]
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from poseworks.core.errors import CheckpointError, ConfigError, DataError
+from poseworks.core.training import TrainResult, TrainSettings, average_weight, learning_rate_at, make_optimizer, train
+from poseworks.core.training_random import derived_seed, seed_everything
+
+BASE: dict[str, Any] = {"steps": 40, "steps_per_epoch": 10, "batch_size": 8, "log_every": 7, "checkpoint_every": 6}
+FULL: dict[str, Any] = {**BASE, "ema_decay": 0.9, "keep": "best", "validate_every": 9, "clip_norm": 0.5}
+
+
+class Toy:
+    """Learns the sum of four numbers; uses every source of randomness that a task may use."""
+
+    def __init__(self, kill_at: int | None = None, nan_at: int | None = None) -> None:
+        state = torch.get_rng_state()
+        torch.manual_seed(0)
+        self.network = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+        torch.set_rng_state(state)
+        self.kill_at, self.nan_at = kill_at, nan_at
+
+    def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+        if step == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        x = torch.randn(8, 4, generator=generator)
+        x = x + 0.1 * random.random() + 0.1 * float(np.random.random())  # noqa: NPY002 (what is tested)
+        error = self.network(x) - x.sum(1, keepdim=True)
+        factor = float("nan") if step == self.nan_at else 1.0
+        return {"loss": factor * (error**2).mean(), "mean_error": error.abs().mean()}
+
+    def validate(self) -> dict[str, float]:
+        x = torch.randn(32, 4)
+        return {"error": float((self.network(x) - x.sum(1, keepdim=True)).abs().mean()), "noise": random.random()}
+
+
+def run(folder: Path, task: Toy | None = None, settings: Mapping[str, Any] = BASE, **options: Any) -> TrainResult:
+    return train(task or Toy(), TrainSettings(**settings), folder, quiet=True, **options)
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as stream:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+def assert_equal_weights(a: nn.Module, b: nn.Module) -> None:
+    for name, x in a.state_dict().items():
+        assert torch.equal(x, b.state_dict()[name]), name
+
+
+# Schedules
+
+
+def test_the_published_schedule_decays_once_an_epoch() -> None:
+    settings = TrainSettings(epochs=3, steps_per_epoch=10, batch_size=1, learning_rate=1e-3)
+    assert settings.total_steps == 30
+    assert learning_rate_at(0, settings) == learning_rate_at(9, settings) == 1e-3
+    assert learning_rate_at(10, settings) == pytest.approx(0.95e-3)
+    assert learning_rate_at(29, settings) == pytest.approx(1e-3 * 0.95**2)
+
+
+def test_cosine_begins_at_the_rate_and_ends_near_zero_and_warm_up_is_linear() -> None:
+    settings = TrainSettings(steps=110, batch_size=1, learning_rate=2.0, schedule="cosine", warmup_steps=10)
+    assert [learning_rate_at(step, settings) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 2.0])
+    assert learning_rate_at(10, settings) == pytest.approx(2.0)
+    assert learning_rate_at(60, settings) == pytest.approx(1.0)
+    assert learning_rate_at(109, settings) < 0.001
+    constant = TrainSettings(steps=5, batch_size=1, learning_rate=2.0, schedule="constant")
+    assert learning_rate_at(4, constant) == 2.0
+
+
+def test_optimizers_are_those_of_the_settings() -> None:
+    network = Toy().network
+    adam = make_optimizer(network, TrainSettings(**BASE))
+    assert isinstance(adam, torch.optim.Adam)
+    assert adam.defaults["amsgrad"]
+    adamw = make_optimizer(network, TrainSettings(**BASE, optimizer="adamw", weight_decay=0.1))
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert [(len(g["params"]), g["weight_decay"]) for g in adamw.param_groups] == [(2, 0.1), (4, 0.0)]
+
+
+def test_the_first_update_is_adams(tmp_path: Path) -> None:
+    class One:
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1, bias=False)
+            nn.init.constant_(self.network.weight, 3.0)
+
+        def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+            return {"loss": (self.network.weight**2).sum()}
+
+    task = One()
+    train(task, TrainSettings(steps=1, batch_size=1, learning_rate=0.25, schedule="constant"), tmp_path, quiet=True)
+    assert task.network.weight.item() == pytest.approx(2.75)  # Adam's first step is the rate times the sign
+
+
+def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    for fields in ({"batch_size": 1}, {"batch_size": 1, "steps": 1, "epochs": 1}):
+        with pytest.raises(ValidationError, match="either steps or epochs"):
+            TrainSettings(**fields)
+    for fields in ({"epochs": 2}, {"steps": 2}):
+        with pytest.raises(ConfigError, match="steps_per_epoch: missing"):
+            run(tmp_path / "run", settings={"batch_size": 1, **fields})
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+        run(tmp_path / "run", settings={**BASE, "amp": "fp16"})
+    assert not (tmp_path / "run").exists()
+
+
+# Repeats and resume
+
+
+def test_equal_seeds_give_equal_weights_whatever_the_caller_drew(tmp_path: Path) -> None:
+    first, second, third = Toy(), Toy(), Toy()
+    run(tmp_path / "a", first)
+    torch.manual_seed(99)
+    random.seed(99)
+    before = (random.getstate(), torch.get_rng_state())
+    run(tmp_path / "b", second)
+    assert random.getstate() == before[0]  # and leaves the caller's random state alone
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert_equal_weights(first.network, second.network)
+    run(tmp_path / "c", third, {**BASE, "seed": 1})
+    assert not torch.equal(first.network[0].weight, third.network[0].weight)
+
+
+@pytest.mark.parametrize("moment", ["step", "write"])
+def test_a_killed_run_continues_to_bit_equal_weights_and_logs(tmp_path: Path, moment: str) -> None:
+    whole = Toy()
+    expected = run(tmp_path / "whole", whole, FULL)
+    command = [sys.executable, __file__, str(tmp_path / "killed"), moment]
+    killed = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(rows(tmp_path / "killed" / "log.csv")) >= 3
+    rest = Toy()
+    result = run(tmp_path / "killed", rest, FULL, resume=True)
+    assert 0 < result.resumed_from < 30
+    assert_equal_weights(whole.network, rest.network)
+    assert (result.kept_step, result.losses, result.validation) == (
+        expected.kept_step,
+        expected.losses,
+        expected.validation,
+    )
+    for name in ("log.csv", "validation.csv"):
+        assert rows(tmp_path / "killed" / name) == rows(tmp_path / "whole" / name)
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss\n1,2\n5,")
+    task, other = Toy(), Toy()
+    assert run(tmp_path, task, resume=True).resumed_from == 0
+    run(tmp_path / "other", other)
+    assert_equal_weights(task.network, other.network)
+    assert rows(tmp_path / "log.csv") == rows(tmp_path / "other" / "log.csv")
+
+
+def test_a_finished_run_gives_its_weights_again(tmp_path: Path) -> None:
+    first, again = Toy(), Toy()
+    expected = run(tmp_path, first, FULL)
+    result = run(tmp_path, again, FULL, resume=True)
+    assert result.resumed_from == result.steps == 40
+    assert result.kept_step == expected.kept_step
+    assert_equal_weights(first.network, again.network)
+    assert not again.network.training
+
+
+def test_resume_with_other_settings_lists_the_differences(tmp_path: Path) -> None:
+    run(tmp_path, recipe={"data": {"files": ["a.npz"]}})
+    other = {**BASE, "learning_rate": 0.5, "seed": 3, "log_every": 1}
+    with pytest.raises(ConfigError) as caught:
+        run(tmp_path, settings=other, resume=True, recipe={"data": {"files": ["b.npz"]}})
+    message = str(caught.value)
+    assert "settings.learning_rate: 0.001 then, 0.5 now" in message
+    assert "settings.seed: 0 then, 3 now" in message
+    assert "recipe.data.files: ['a.npz'] then, ['b.npz'] now" in message
+    assert "log_every" not in message
+
+
+def test_resume_with_another_network_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    task = Toy()
+    task.network[4] = nn.Linear(16, 2)
+    with pytest.raises(CheckpointError, match="misshapen"):
+        run(tmp_path, task, resume=True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+    run(tmp_path)
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:500] if damage is None else damage)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: cannot be read"):
+        run(tmp_path, resume=True)
+    torch.save({"format": "other"}, file)
+    with pytest.raises(CheckpointError, match="not a training checkpoint of this version"):
+        run(tmp_path, resume=True)
+
+
+def test_a_folder_in_use_is_refused_unless_overwritten(tmp_path: Path) -> None:
+    run(tmp_path / "run")
+    (tmp_path / "run" / "mine.txt").write_text("kept")
+    with pytest.raises(ConfigError, match="Continue with --resume"):
+        run(tmp_path / "run")
+    run(tmp_path / "run", settings={**BASE, "seed": 5}, overwrite=True)
+    assert (tmp_path / "run" / "mine.txt").exists()
+    assert [row["step"] for row in rows(tmp_path / "run" / "log.csv")] == ["1", "7", "14", "21", "28", "35", "40"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is a file"):
+        run(tmp_path / "file")
+
+
+# Faults, logs, averages
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"stopped at step 21: loss nan"):
+        run(tmp_path, Toy(nan_at=20))
+    assert rows(tmp_path / "log.csv")[-1]["step"] == "14"
+    assert run(tmp_path, resume=True).resumed_from == 18
+
+
+def test_the_log_begins_at_step_one_and_holds_means(tmp_path: Path) -> None:
+    class Count:
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1)
+
+        def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+            return {"loss": 0 * self.network.weight.sum() + step}
+
+    result = train(Count(), TrainSettings(**{**BASE, "steps": 11, "log_every": 5}), tmp_path, quiet=True)
+    found = [(row["step"], float(row["loss"])) for row in rows(tmp_path / "log.csv")]
+    assert found == [("1", 0.0), ("5", 2.5), ("10", 7.0), ("11", 10.0)]
+    assert result.losses["loss"] == 10
+    assert not (tmp_path / "validation.csv").exists()
+
+
+def test_the_average_is_that_of_the_weights(tmp_path: Path) -> None:
+    class Slide:
+        """A loss that moves the weight by the rate at each step."""
+
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1, bias=False)
+            nn.init.zeros_(self.network.weight)
+
+        def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+            return {"loss": -self.network.weight.sum()}
+
+    task = Slide()
+    settings = TrainSettings(steps=30, batch_size=1, learning_rate=1.0, schedule="constant", ema_decay=0.5)
+    train(task, settings, tmp_path, quiet=True)
+    expected = 0.0
+    for step in range(30):
+        expected += (1 - min(0.5, (1 + step) / (10 + step))) * (step + 1 - expected)
+    assert task.network.weight.item() == pytest.approx(expected, rel=1e-4)
+    assert average_weight(0, 0.999) == pytest.approx(0.1)
+
+
+def test_the_best_weights_are_kept(tmp_path: Path) -> None:
+    class Drift:
+        """The weight moves from 0 upwards; the best of it is 10."""
+
+        def __init__(self) -> None:
+            self.network = nn.Linear(1, 1, bias=False)
+            nn.init.zeros_(self.network.weight)
+
+        def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+            return {"loss": -self.network.weight.sum()}
+
+        def validate(self) -> dict[str, float]:
+            return {"other": 0.0, "distance": abs(self.network.weight.item() - 10)}
+
+    task = Drift()
+    settings = TrainSettings(
+        steps=20,
+        batch_size=1,
+        learning_rate=1.0,
+        schedule="constant",
+        keep="best",
+        best_by="distance",
+        validate_every=1,
+    )
+    result = train(task, settings, tmp_path, quiet=True)
+    assert result.kept_step == 10
+    assert task.network.weight.item() == pytest.approx(10, rel=1e-3)
+    with pytest.raises(ConfigError, match=r"best_by: speed is not among .*\(other, distance\)"):
+        train(Drift(), settings.model_copy(update={"best_by": "speed"}), tmp_path / "b", quiet=True)
+
+
+def test_bfloat16_and_deterministic_runs_learn_and_leave_torch_as_it_was(tmp_path: Path) -> None:
+    result = run(tmp_path, settings={**BASE, "amp": "bf16", "deterministic": True, "learning_rate": 0.02})
+    losses = [float(row["loss"]) for row in rows(tmp_path / "log.csv")]
+    assert losses[-1] < 0.7 * losses[0]
+    assert result.steps == 40
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_tensorboard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match=r"poseworks-core\[tensorboard\]"):
+        run(tmp_path, settings={**BASE, "tensorboard": True})
+
+
+def test_tensorboard_gets_the_log(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run(tmp_path, settings={**BASE, "tensorboard": True})
+    assert list(tmp_path.glob("events.out.tfevents*"))
+
+
+def test_seeds_differ_by_process_and_step_and_reach_every_generator() -> None:
+    assert len({derived_seed(seed, rank, step) for seed in range(3) for rank in range(3) for step in range(9)}) == 81
+    generator = torch.Generator()
+    draws = []
+    for _ in range(2):
+        seed_everything(generator, 1, 2, 3)
+        drawn = torch.rand(1, generator=generator).item(), torch.rand(1).item(), random.random()
+        draws.append((*drawn, float(np.random.random())))  # noqa: NPY002 (what is tested)
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) == 4
+
+
+def test_two_processes_average_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, __file__, str(tmp_path / "pair"), "pair"],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = (torch.load(tmp_path / f"pair-{rank}.pt", weights_only=True) for rank in range(2))
+    both = Pair(shards=2)
+    train(both, TrainSettings(**BASE), tmp_path / "alone", quiet=True)
+    for name, x in both.network.state_dict().items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], x, rtol=1e-4, atol=1e-5)
+    assert [row["step"] for row in rows(tmp_path / "pair" / "log.csv")] == ["1", "7", "14", "21", "28", "35", "40"]
+    ours, theirs = (rows(tmp_path / name / "log.csv")[-1]["loss"] for name in ("pair", "alone"))
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-3)
+
+
+class Pair:
+    """A task without dropout; alone, it takes the samples of `shards` processes in one step."""
+
+    def __init__(self, shards: int = 1) -> None:
+        self.network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        for i, x in enumerate(self.network.parameters()):
+            nn.init.constant_(x, 0.1 * (i + 1))
+        self.shards = shards
+
+    def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
+        losses = []
+        for rank in range(self.shards):
+            if self.shards > 1:
+                generator.manual_seed(derived_seed(0, rank, step))
+            x = torch.randn(8, 4, generator=generator)
+            losses.append(((self.network(x) - x.sum(1, keepdim=True)) ** 2).mean())
+        return {"loss": torch.stack(losses).mean()}
+
+
+def main(folder: Path, moment: str) -> None:
+    if moment == "pair":
+        task = Pair()
+        train(task, TrainSettings(**BASE), folder, quiet=True)
+        torch.save(task.network.state_dict(), folder.parent / f"pair-{os.environ['RANK']}.pt")
+    elif moment == "write":
+        save, calls = torch.save, []
+
+        def die_writing(content: Any, path: Any) -> None:
+            calls.append(path)
+            save(content, path)
+            if len(calls) == 4:
+                Path(path).write_bytes(Path(path).read_bytes()[:700])
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        torch.save = die_writing
+        run(folder, Toy(), FULL)
+    else:
+        run(folder, Toy(kill_at=27), FULL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
