@@ -138,14 +138,14 @@ def test_gradients_are_finite_at_every_angle(name: str, dtype: torch.dtype) -> N
 @pytest.mark.parametrize("name", ["axis_angle_to_quaternion", "axis_angle_to_matrix", "through_rows"])
 @pytest.mark.parametrize("angle", [0.0, 1e-5, 0.0099999, 0.0100001, 1.0, PI, 5.0])
 def test_gradients_equal_finite_differences(name: str, angle: float) -> None:
-    v = (angle * axes(torch.float64)).requires_grad_()
+    v = (angle * axes(torch.float64)[::4]).requires_grad_()
     assert torch.autograd.gradcheck(CONVERSIONS[name], (v,))
 
 
 @pytest.mark.parametrize("name", ["through_quaternion", "through_matrix"])
 @pytest.mark.parametrize("angle", [0.0, 1e-5, 0.0099999, 0.0100001, 1.0, 3.0])
 def test_there_and_back_has_the_identity_as_gradient(name: str, angle: float) -> None:
-    for axis in axes(torch.float64):
+    for axis in axes(torch.float64)[::4]:
         jacobian = torch.autograd.functional.jacobian(CONVERSIONS[name], angle * axis)
         assert_close(jacobian, torch.eye(3, dtype=torch.float64), atol=1e-7, rtol=0)
 
