@@ -27,6 +27,8 @@ from poseworks.core.shapes import expect_shape
 if TYPE_CHECKING:
     from typing import Self
 
+    from poseworks.temporal.preparation import Preparation
+
 
 class DeciWatchConfig(BaseModel, frozen=True, extra="forbid"):
     """Sizes of a DeciWatch. The defaults are the paper's model for 3DPW with SPIN, in 3D."""
@@ -194,6 +196,9 @@ class DeciWatch(nn.Module):
 
     position: Tensor
     sampled: Tensor
+    preparation: Preparation | None = None  # what the weights are fed with, where it is known
+    source: str = ""  # where the weights came from, and the SHA-256 of their file
+    sha256: str = ""
 
     def __init__(self, config: DeciWatchConfig | None = None) -> None:
         super().__init__()
@@ -224,6 +229,10 @@ class DeciWatch(nn.Module):
             ShapeError: `x` is not (N, L, C).
         """
         self._check(x)
+        return self.layers(x)
+
+    def layers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` without its check: for training and export."""
         t = self.transformer
         blank = torch.where(self.sampled[:, None], x, 0.0)
         logits = torch.zeros_like(self.position[:, 0])
@@ -242,15 +251,18 @@ class DeciWatch(nn.Module):
     def smooth_windows(self, x: Tensor) -> Tensor:
         """Recovered windows (N, L, C) of windows (N, L, C), without gradients.
 
-        A network of one channel is applied to each channel of `x`, whatever their number.
+        A network of one channel is applied to each channel of `x`, whatever their number, and sees each window
+        `normalised`: so neither the origin nor the unit matters to it.
 
         Raises:
             ShapeError: `x` is not (N, L, C).
         """
-        if self.config.channels == 1 and x.dim() == 3 and x.shape[2] != 1:
+        if self.config.channels == 1 and x.dim() == 3:
             windows, frames, channels = x.shape
-            alone = x.transpose(1, 2).reshape(-1, frames, 1)
-            return self.smooth_windows(alone).view(windows, channels, frames).transpose(1, 2)
+            alone, mean, spread = normalised(x.transpose(1, 2).reshape(-1, frames, 1), self.config.interval)
+            self._check(alone)
+            smoothed: Tensor = self(alone)[0] * spread + mean
+            return smoothed.view(windows, channels, frames).transpose(1, 2)
         self._check(x)
         recovered: Tensor = self(x)[0]
         return recovered
@@ -283,6 +295,14 @@ def interpolate(sampled: Tensor, interval: int) -> Tensor:
     before, after = sampled[:, :-1, None], sampled[:, 1:, None]
     between = before * (1 - weight) + after * weight
     return torch.cat([between.flatten(1, 2), sampled[:, -1:]], dim=1)
+
+
+def normalised(x: Tensor, interval: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Windows (N, L, C) less the mean of their sampled frames, over their spread; and mean and spread (N, 1, C)."""
+    sampled = x[:, ::interval]
+    mean = sampled.mean(dim=1, keepdim=True)
+    spread = ((sampled - mean).square().mean(dim=1, keepdim=True) + 1e-12).sqrt()
+    return (x - mean) / spread, mean, spread
 
 
 def zero_output_layers(network: DeciWatch) -> DeciWatch:

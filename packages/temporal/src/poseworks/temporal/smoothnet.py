@@ -23,6 +23,8 @@ from poseworks.core.shapes import expect_shape
 if TYPE_CHECKING:
     from typing import Self
 
+    from poseworks.temporal.preparation import Preparation
+
 _BLOCK_FLOATS = 64 * 1024  # hidden activations of a block: 256 KiB, about half of a core's second-level cache
 
 
@@ -64,6 +66,9 @@ class SmoothNet(nn.Module):
     """(N, C, W) noisy windows -> (N, C, W') smoothed ones; channels do not mix."""
 
     stride = 1
+    preparation: Preparation | None = None  # what the weights are fed with, where it is known
+    source: str = ""  # where the weights came from, and the SHA-256 of their file
+    sha256: str = ""
 
     def __init__(self, config: SmoothNetConfig | None = None) -> None:
         super().__init__()
