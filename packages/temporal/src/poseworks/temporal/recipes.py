@@ -1,0 +1,82 @@
+"""Recipes: TOML files that say all that a training run depends on, beside its seed and its data.
+
+Recipes of this package's own weights (`OwnSmoothNet`, `OwnDeciWatch`) train on open motion with fitted noise; recipes of
+the papers (`PublishedSmoothNet`, `PublishedDeciWatch`) on the published data sets, which must be brought along.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, RootModel
+
+from poseworks.core.config import read_config
+from poseworks.core.errors import ConfigError
+from poseworks.core.training import TrainSettings
+from poseworks.temporal.deciwatch import DeciWatchConfig
+from poseworks.temporal.sampling import MotionSampling
+from poseworks.temporal.smoothnet import SmoothNetConfig
+
+
+class _Recipe(BaseModel, frozen=True, extra="forbid"):
+    """What all recipes have."""
+
+    name: str
+    about: str
+    training: TrainSettings
+
+
+class OwnSmoothNet(_Recipe, frozen=True, extra="forbid"):
+    """A SmoothNet for any skeleton, trained through the mean of overlapping windows on noisy motion."""
+
+    kind: Literal["own_smoothnet"]
+    network: SmoothNetConfig = Field(description="without the hidden units that carry the trend")
+    trend_degree: Literal[0, 1] = 1
+    look_ahead: NonNegativeInt | None = Field(None, description="frames of latency; None: whole clips")
+    acceleration_weight: NonNegativeFloat = 0.5
+    end_weight: PositiveFloat = Field(0.35, description="weight of frames that fewer than W windows cover")
+    sampling: MotionSampling = MotionSampling()
+
+
+class OwnDeciWatch(_Recipe, frozen=True, extra="forbid"):
+    """A DeciWatch of one channel, trained through the mean of overlapping windows on noisy motion."""
+
+    kind: Literal["own_deciwatch"]
+    network: DeciWatchConfig
+    acceleration_weight: NonNegativeFloat = 0.5
+    denoise_weight: NonNegativeFloat = 0.5
+    end_weight: PositiveFloat = 0.35
+    sampling: MotionSampling = MotionSampling()
+
+
+Recipe = Annotated[OwnSmoothNet | OwnDeciWatch, Field(discriminator="kind")]
+
+
+class _AnyRecipe(RootModel[Recipe]):
+    """Whichever kind the file names."""
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with this package."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+
+
+def read_recipe(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a name (see `shipped_recipes`) or a TOML file, after overrides such as ``training.steps=100``.
+
+    Raises:
+        ConfigError: no such recipe, or listing every fault in it.
+    """
+    name = os.fspath(source)
+    path = _folder() / f"{name}.toml" if name in shipped_recipes() else Path(name)
+    if not path.is_file():
+        raise ConfigError(f"{name}: no such recipe or file. Recipes: {', '.join(shipped_recipes())}.")
+    return read_config(path, _AnyRecipe, overrides).root
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("poseworks.temporal"))) / "recipes"
