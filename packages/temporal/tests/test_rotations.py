@@ -42,10 +42,10 @@ def test_toolkit_smoothnet_on_every_form() -> None:
     matrices = case.inputs["input_matrix"].reshape(60, 24, 3, 3)
     smoothed = smooth_rotations(network, matrices, "rows")
     assert_close(smoothed.flatten(2), case.outputs["out_matrix"], rtol=0, atol=1e-3)
-    of_axis_angle = smooth_rotations(network, axis_angle_to_matrix(case.inputs["axis_angle"]), "rows")
-    assert_close(of_axis_angle, axis_angle_to_matrix(case.outputs["out_axis_angle"]), rtol=0, atol=1e-3)
-    six_d = matrices[:, :, :2].reshape(60, -1)
-    assert_close(apply_windows(network, six_d), case.outputs["out_six_d"].flatten(1), rtol=0, atol=1e-4)
+    assert_close(axis_angle_to_matrix(case.inputs["axis_angle"]), matrices, rtol=0, atol=1e-6)
+    assert_close(smoothed, axis_angle_to_matrix(case.outputs["out_axis_angle"]), rtol=0, atol=1e-3)
+    six_d = matrices[:, :4, :2].reshape(60, -1)  # four joints: a channel does not know the others
+    assert_close(apply_windows(network, six_d), case.outputs["out_six_d"][:, :4].flatten(1), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", reference_cases(REFERENCE, "deciwatch_toolkit_*"), ids=lambda case: case.name)

@@ -98,7 +98,7 @@ some_latencies = st.integers(0, 14) | st.just(60)
 
 
 @pytest.mark.parametrize("smoother", FILTERS, ids=lambda smoother: smoother.kind)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(frames=st.integers(1, 45), latency=some_latencies, pushes=some_pushes, seed=st.integers(0, 99))
 def test_filters_equal_the_offline_result(
     smoother: Filter, frames: int, latency: int, pushes: list[int], seed: int
@@ -111,7 +111,7 @@ def test_filters_equal_the_offline_result(
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{type(network).__name__}-{network.window}")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(frames=st.integers(1, 45), latency=some_latencies, pushes=some_pushes, seed=st.integers(0, 99))
 def test_networks_equal_the_offline_result(
     network: WindowNetwork, frames: int, latency: int, pushes: list[int], seed: int
@@ -148,7 +148,7 @@ def test_each_window_is_run_once(latency: int, windows: int) -> None:
 
 @pytest.mark.parametrize("smoother", [*FILTERS, smoothnet(), deciwatch()], ids=lambda s: type(s).__name__)
 def test_memory_does_not_grow_with_the_stream(smoother: Filter | WindowNetwork) -> None:
-    stream = Stream(smoother, latency_frames=5)  # type: ignore[arg-type]
+    stream = Stream(smoother, latency_frames=5)
     x = walk(50)
 
     def held() -> int:
@@ -199,10 +199,10 @@ def test_kind_and_dtype_come_back(smoother: Filter | SmoothNet, dtype: str) -> N
 @pytest.mark.parametrize("smoother", [*FILTERS, smoothnet(), deciwatch()], ids=lambda s: type(s).__name__)
 def test_short_and_empty_streams(smoother: Filter | WindowNetwork) -> None:
     x = walk(3)
-    early = Stream(smoother, latency_frames=9)  # type: ignore[arg-type]
+    early = Stream(smoother, latency_frames=9)
     assert early.push(x).shape == (0, 2)
     assert early.flush().shape == (3, 2)
-    empty = Stream(smoother, latency_frames=2)  # type: ignore[arg-type]
+    empty = Stream(smoother, latency_frames=2)
     assert empty.push(x[:0]).shape == (0, 2)
     assert empty.flush().shape == (0, 2)
 
@@ -210,8 +210,8 @@ def test_short_and_empty_streams(smoother: Filter | WindowNetwork) -> None:
 @pytest.mark.parametrize("smoother", [*FILTERS, smoothnet()], ids=lambda s: type(s).__name__)
 def test_a_missing_value_is_named_and_the_stream_goes_on(smoother: Filter | WindowNetwork) -> None:
     x = walk(40)
-    stream = Stream(smoother, latency_frames=2)  # type: ignore[arg-type]
-    expected = joined(Stream(smoother, latency_frames=2), x, [])  # type: ignore[arg-type]
+    stream = Stream(smoother, latency_frames=2)
+    expected = joined(Stream(smoother, latency_frames=2), x, [])
     out = [stream.push(x[:20])]
     broken = x[20:].copy()
     broken[3, 1] = np.nan

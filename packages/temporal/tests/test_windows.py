@@ -14,7 +14,7 @@ from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.testing import ReferenceCase, reference_cases
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
-from poseworks.temporal.windows import apply_windows, sampled_frames
+from poseworks.temporal.windows import Short, Tail, apply_windows, sampled_frames
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -87,8 +87,9 @@ def test_toolkit_sequences(case: ReferenceCase) -> None:
     names = [name for name in case.outputs if name.startswith("sequence")]
     assert names
     for name in names:
-        smoothed = apply_windows(network, case.inputs[name][0].T)
-        assert_close(smoothed.T, case.outputs[name][0], rtol=0, atol=2e-5)
+        some = slice(0, 51, 3)  # a channel does not know the others
+        smoothed = apply_windows(network, case.inputs[name][0, some].T)
+        assert_close(smoothed.T, case.outputs[name][0, some], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("case", reference_cases(REFERENCE, "smoothnet_paper_*"), ids=lambda case: case.name)
@@ -137,7 +138,7 @@ def test_deciwatch_paper_sequences(case: ReferenceCase, cross_attention: str) ->
 # --- the definition ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     window=st.integers(1, 9),
     stride=st.integers(1, 9),
@@ -208,7 +209,7 @@ def test_short_clips() -> None:
 
 @pytest.mark.parametrize("short", ["pad", "zero", "identity"])
 @pytest.mark.parametrize("tail", ["cover", "drop", "keep"])
-def test_no_frames_and_one_frame(short: str, tail: str) -> None:
+def test_no_frames_and_one_frame(short: Short, tail: Tail) -> None:
     network = linear(8)
     assert apply_windows(network, clip(0), tail=tail, short=short).shape == (0, 2)
     assert apply_windows(network, clip(1), tail=tail, short=short).shape == (1, 2)
@@ -296,7 +297,7 @@ def test_a_last_window_off_the_grid_names_the_frames_it_needs() -> None:
 @pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf, 1e300])
 @pytest.mark.parametrize("frames", [3, 8, 50])
 @pytest.mark.parametrize("short", ["pad", "zero", "identity"])
-def test_missing_and_infinite_values_are_named(fault: float, frames: int, short: str) -> None:
+def test_missing_and_infinite_values_are_named(fault: float, frames: int, short: Short) -> None:
     x = clip(frames).double().numpy()
     x[2, 1] = fault
     with pytest.raises(DataError, match="frame 2, channel 1"):

@@ -16,6 +16,7 @@ comparison alone: `gaussian_in_blocks` and `median_over_joints_and_time`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
@@ -35,6 +36,7 @@ Floats = npt.NDArray[np.float64]
 Clip = TypeVar("Clip", bound="Tensor | npt.NDArray[Any]")
 
 _BATCH_NUMBERS = 2**20  # numbers in one batch of prefixes: 8 MiB
+_PIECE = 4096  # frames that the two-way filter takes at a time
 
 
 class Filter(BaseModel, frozen=True, extra="forbid"):
@@ -55,10 +57,37 @@ class Filter(BaseModel, frozen=True, extra="forbid"):
         raise NotImplementedError
 
     def frames(self, x: Floats, look_ahead: int, first: int, stop: int) -> Floats:
-        """Frames first ... stop - 1 of the filtered clip x (T, C) with a look-ahead."""
+        """Frames first ... stop - 1 of the filtered clip x (T, C) with a look-ahead: y_t = filter(x[:t + k + 1])[t].
+
+        Away from the start, the end of that prefix is all that matters.
+        """
         if self.context is None or self.reach is None:
             raise NotImplementedError
-        return _frames_of_prefixes(self.along_time, x, look_ahead, self.context, self.reach, first, stop)
+        length, context, reach = len(x), self.context, self.reach
+        ahead = min(look_ahead, reach)
+        out = np.empty((stop - first, x.shape[1]))
+        start_stop = min(stop, context)
+        for t in range(first, start_stop):  # the first frames of a clip can depend on `context` frames ahead
+            out[t - first] = self.along_time(x[: t + min(look_ahead, context + reach) + 1])[t]
+        middle, end = max(first, start_stop), min(stop, max(length - ahead, context))
+        if end > middle:
+            out[middle - first : end - first] = self._inside(x[middle - context : end + ahead], ahead)
+        behind = max(end, start_stop, first)
+        if stop > behind:
+            begin = max(behind - context, 0)
+            out[behind - first :] = self.along_time(x[begin:])[behind - begin : stop - begin]
+        return out
+
+    def _inside(self, x: Floats, ahead: int) -> Floats:
+        """The frames with `context` frames before them and `ahead` behind, each as if the clip ended with those."""
+        context, reach = self.context or 0, self.reach or 0
+        count = len(x) - context - ahead
+        if ahead == reach:
+            return self.along_time(x)[context : context + count]
+        prefixes = np.lib.stride_tricks.sliding_window_view(x, context + ahead + 1, axis=0)
+        batch = max(1, _BATCH_NUMBERS // max(prefixes[0].size, 1))
+        parts = (np.moveaxis(prefixes[begin : begin + batch], -1, 0) for begin in range(0, count, batch))
+        return np.concatenate([self.along_time(part)[context] for part in parts])
 
     def __call__(self, x: Clip) -> Clip:
         """The filtered clip (T, C), in the kind and dtype of `x`.
@@ -83,7 +112,23 @@ class Filter(BaseModel, frozen=True, extra="forbid"):
         return restore(self.frames(clip, look_ahead, 0, len(clip)) if clip.size else clip)
 
 
-class Gaussian(Filter):
+class _LinearFilter(Filter):
+    """A filter whose frames are weighted sums, so that one set of weights serves all frames inside a clip."""
+
+    def _inside(self, x: Floats, ahead: int) -> Floats:
+        from poseworks.temporal.zero_phase import correlate
+
+        return correlate(x, _weights(self, ahead))
+
+
+@lru_cache(maxsize=64)
+def _weights(smoother: _LinearFilter, ahead: int) -> Floats:
+    """What a frame takes from the `context` frames before it, itself, and the last `ahead` frames of the clip."""
+    context = smoother.context or 0
+    return smoother.along_time(np.eye(context + ahead + 1))[context]
+
+
+class Gaussian(_LinearFilter):
     """Weighted mean with weights exp(-d^2 / 2 sigma^2), cut off at `truncate` sigma."""
 
     kind: Literal["gaussian"] = "gaussian"
@@ -107,7 +152,7 @@ class Gaussian(Filter):
         return cast(Floats, gaussian_filter1d(x, self.sigma_frames, axis=0, truncate=self.truncate))
 
 
-class SavitzkyGolay(Filter):
+class SavitzkyGolay(_LinearFilter):
     """Least-squares polynomial of `order` over `window` frames, taken at its middle; at the ends, at every frame.
 
     A clip shorter than the window is fitted as a whole, with an order below its length: one frame stays as it is.
@@ -281,7 +326,8 @@ class Butterworth(Filter):
     def frames(self, x: Floats, look_ahead: int, first: int, stop: int) -> Floats:
         """Frames first ... stop - 1 of the filtered clip with a look-ahead."""
         engine = self.engine(look_ahead)
-        return np.concatenate([engine.push(x), engine.flush()])[first:stop]
+        pieces = [engine.push(x[begin : begin + _PIECE]) for begin in range(0, len(x), _PIECE)]
+        return np.concatenate([*pieces, engine.flush()])[first:stop]
 
     def engine(self, look_ahead: int) -> ZeroPhase:
         """The filter fed piece by piece."""
@@ -413,34 +459,3 @@ def as_clip(x: Clip, first_frame: int = 0) -> tuple[Floats, Callable[[Floats], C
             "in all are missing or infinite. Interpolate gaps first, or split the clip there."
         )
     return clip, restore
-
-
-def _frames_of_prefixes(
-    apply: Callable[[Floats], Floats], x: Floats, look_ahead: int, context: int, reach: int, first: int, stop: int
-) -> Floats:
-    """Frames first ... stop - 1 of y_t = apply(x[:t + k + 1])[t], for a filter that sees `context` back, `reach` on.
-
-    Away from the start, the end of a prefix is all that matters: apply(x[t - context : t + k + 1])[context], and all
-    frames go through the filter at once, side by side.
-    """
-    length, ahead = len(x), min(look_ahead, reach)
-    out = np.empty((stop - first, *x.shape[1:]))
-    start_stop = min(stop, context)
-    for t in range(first, start_stop):  # the first frames of a clip can depend on `context` frames ahead
-        out[t - first] = apply(x[: t + min(look_ahead, context + reach) + 1])[t]
-    middle, end = max(first, start_stop), min(stop, max(length - ahead, context))
-    if look_ahead >= reach and end > middle:
-        whole = apply(x[middle - context : end + reach])
-        out[middle - first : end - first] = whole[context : context + end - middle]
-    elif end > middle:
-        batch = max(1, _BATCH_NUMBERS // ((context + ahead + 1) * max(x[0].size, 1)))
-        for begin in range(middle, end, batch):
-            count = min(batch, end - begin)
-            part = x[begin - context : begin + count + ahead]
-            prefixes = np.lib.stride_tricks.sliding_window_view(part, context + ahead + 1, axis=0)
-            out[begin - first : begin - first + count] = apply(np.moveaxis(prefixes, -1, 0))[context]
-    if stop > max(end, start_stop):
-        begin = max(end, start_stop, first)
-        tail = apply(x[max(begin - context, 0) :])
-        out[begin - first :] = tail[begin - max(begin - context, 0) :][: stop - begin]
-    return out

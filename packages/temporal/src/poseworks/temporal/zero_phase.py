@@ -105,7 +105,7 @@ class ZeroPhase:
         recent = frames[len(frames) - self.padding - count :]
         ends = states[len(states) - count :].reshape(count, -1, frames.shape[1])
         from_states: Floats = np.einsum("nsc,s->nc", ends, of_states)
-        return _correlate(passed, h) + from_states + _correlate(recent, of_frames)
+        return correlate(passed, h) + from_states + correlate(recent, of_frames)
 
     def _work_out_weights(self) -> tuple[Floats, Floats, Floats]:
         """h (k + 1), weights of z (2 S) and of x_{e-padding} ... x_e: the answers to unit inputs."""
@@ -132,7 +132,7 @@ def _reflected(frames: Floats) -> Floats:
     return reflected
 
 
-def _correlate(x: Floats, weights: Floats) -> Floats:
+def correlate(x: Floats, weights: Floats) -> Floats:
     """sum_i weights_i x_{t+i}, (n - len(weights) + 1, C): by frames or by weights, whichever are fewer."""
     count = len(x) - len(weights) + 1
     if count < len(weights):
