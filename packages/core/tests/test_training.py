@@ -1,6 +1,7 @@
 """Training: schedules, exact resume after a kill, several processes, logs, refusals.
 
-Run as a script it trains `Toy` in a folder, and may kill itself: python test_training.py FOLDER [step|write]
+Run as a script it makes what one process cannot: runs that are killed, and one of two processes. It forks after it has
+imported torch once, which is most of their time.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import csv
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,16 +145,28 @@ def test_equal_seeds_give_equal_weights_whatever_the_caller_drew(tmp_path: Path)
     assert not torch.equal(first.network[0].weight, third.network[0].weight)
 
 
+@pytest.fixture(scope="module")
+def other_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `main` makes."""
+    folder = tmp_path_factory.mktemp("processes")
+    command = [sys.executable, __file__, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("moment", ["step", "write"])
-def test_a_killed_run_continues_to_bit_equal_weights_and_logs(tmp_path: Path, moment: str) -> None:
+def test_a_killed_run_continues_to_bit_equal_weights_and_logs(
+    tmp_path: Path, other_processes: Path, moment: str
+) -> None:
     whole = Toy()
     expected = run(tmp_path / "whole", whole, FULL)
-    command = [sys.executable, __file__, str(tmp_path / "killed"), moment]
-    killed = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(rows(tmp_path / "killed" / "log.csv")) >= 3
+    killed = other_processes / moment
+    assert len(rows(killed / "log.csv")) >= 3
     rest = Toy()
-    result = run(tmp_path / "killed", rest, FULL, resume=True)
+    result = run(killed, rest, FULL, resume=True)
     assert 0 < result.resumed_from < 30
     assert_equal_weights(whole.network, rest.network)
     assert (result.kept_step, result.losses, result.validation) == (
@@ -160,7 +175,7 @@ def test_a_killed_run_continues_to_bit_equal_weights_and_logs(tmp_path: Path, mo
         expected.validation,
     )
     for name in ("log.csv", "validation.csv"):
-        assert rows(tmp_path / "killed" / name) == rows(tmp_path / "whole" / name)
+        assert rows(killed / name) == rows(tmp_path / "whole" / name)
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
@@ -336,26 +351,17 @@ def test_seeds_differ_by_process_and_step_and_reach_every_generator() -> None:
     assert len(set(draws[0])) == 4
 
 
-def test_two_processes_average_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, __file__, str(tmp_path / "pair"), "pair"],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    first, second = (torch.load(tmp_path / f"pair-{rank}.pt", weights_only=True) for rank in range(2))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_two_processes_average_the_gradients_of_their_own_samples(tmp_path: Path, other_processes: Path) -> None:
+    first, second = (torch.load(other_processes / f"pair-{rank}.pt", weights_only=True) for rank in range(2))
     both = Pair(shards=2)
     train(both, TrainSettings(**BASE), tmp_path / "alone", quiet=True)
     for name, x in both.network.state_dict().items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], x, rtol=1e-4, atol=1e-5)
-    assert [row["step"] for row in rows(tmp_path / "pair" / "log.csv")] == ["1", "7", "14", "21", "28", "35", "40"]
-    ours, theirs = (rows(tmp_path / name / "log.csv")[-1]["loss"] for name in ("pair", "alone"))
+    pair_log = rows(other_processes / "pair" / "log.csv")
+    assert [row["step"] for row in pair_log] == ["1", "7", "14", "21", "28", "35", "40"]
+    ours, theirs = (log[-1]["loss"] for log in (pair_log, rows(tmp_path / "alone" / "log.csv")))
     assert float(ours) == pytest.approx(float(theirs), rel=1e-3)
 
 
@@ -378,26 +384,58 @@ class Pair:
         return {"loss": torch.stack(losses).mean()}
 
 
-def main(folder: Path, moment: str) -> None:
-    if moment == "pair":
-        task = Pair()
-        train(task, TrainSettings(**BASE), folder, quiet=True)
-        torch.save(task.network.state_dict(), folder.parent / f"pair-{os.environ['RANK']}.pt")
-    elif moment == "write":
-        save, calls = torch.save, []
+def train_to_death(folder: Path, moment: str) -> None:
+    """Dies at step 27, or half-way through writing the fourth checkpoint."""
+    if moment == "step":
+        run(folder / moment, Toy(kill_at=27), FULL)
+    save, calls = torch.save, []
 
-        def die_writing(content: Any, path: Any) -> None:
-            calls.append(path)
-            save(content, path)
-            if len(calls) == 4:
-                Path(path).write_bytes(Path(path).read_bytes()[:700])
-                os.kill(os.getpid(), signal.SIGKILL)
+    def die_writing(content: Any, path: Any) -> None:
+        calls.append(path)
+        save(content, path)
+        if len(calls) == 4:
+            Path(path).write_bytes(Path(path).read_bytes()[:700])
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        torch.save = die_writing
-        run(folder, Toy(), FULL)
-    else:
-        run(folder, Toy(kill_at=27), FULL)
+    torch.save = die_writing
+    run(folder / moment, Toy(), FULL)
+
+
+def train_as_one_of_two(folder: Path, rank: int, port: int) -> None:
+    """What torchrun starts: processes that find their number in the environment."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    task = Pair()
+    train(task, TrainSettings(**BASE), folder / "pair", quiet=True)
+    torch.save(task.network.state_dict(), folder / f"pair-{rank}.pt")
+
+
+def fork(function: Callable[..., None], *arguments: Any) -> int:
+    """Process id of a child that runs the function and ends."""
+    child = os.fork()
+    if child == 0:
+        try:
+            function(*arguments)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    return child
+
+
+def main(folder: Path) -> None:
+    make_optimizer(Toy().network, TrainSettings(**BASE))  # torch imports most of itself here
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pair = [fork(train_as_one_of_two, folder, rank, port) for rank in range(2)]
+    statuses = [os.waitpid(child, 0)[1] for child in pair]
+    assert statuses == [0, 0], statuses
+    for moment in ("step", "write"):
+        _, status = os.waitpid(fork(train_to_death, folder, moment), 0)
+        assert os.WIFSIGNALED(status), moment
+        assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))
