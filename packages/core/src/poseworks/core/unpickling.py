@@ -282,7 +282,7 @@ def _values(dtype: Any, shape: tuple[int, ...], order: str, data: Any) -> NDArra
         raise FormatError(f"pickle: an array of {shape} {dtype} has {len(raw)} bytes.")
     if not raw:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(raw, dtype).copy()
+    array = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
     check_text(array)
     return array.reshape(shape, order=order)  # type: ignore[call-overload,no-any-return]
 

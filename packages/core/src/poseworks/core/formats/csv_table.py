@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import FormatError
 from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import built, history_text, parse_json, read_text
+from poseworks.core.formats.reading import built, parse_json, read_text
 from poseworks.core.formats.tracks import check_size, select_person
 from poseworks.core.poses import Frame, PoseSequence, Unit
 from poseworks.core.skeletons import SKELETONS
@@ -117,7 +118,7 @@ def write(poses: PoseSequence, path: Path) -> None:
         "frames": poses.num_frames,
         "people": poses.num_people,
         "times": "even" if poses.times is None else "stated",
-        "history": history_text(poses, path),
+        "history": json.dumps([dict(entry) for entry in poses.history]),
     }
     if poses.image_size is not None:
         header["image_size"] = " ".join(map(str, poses.image_size))

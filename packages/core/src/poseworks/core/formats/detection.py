@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -154,7 +153,7 @@ def _in_npz(keys: tuple[str, ...]) -> str | None:
 
 def _in_npy(head: bytes) -> str | None:
     """The format of an npy with this header."""
-    shape, _, dtype = array_header(BytesIO(head))
+    shape, _, dtype, _ = array_header(head)
     landmarks = len(shape) == 3 and shape[1] == 33 and shape[2] in (3, 4) and dtype.kind == "f"
     return "mediapipe" if landmarks else None
 

@@ -7,7 +7,7 @@
 
 25 joints are openpose25 (BODY_25), 18 openpose18 (COCO with neck), 26 halpe26 (as Pose2Sim writes them); others
 need the hint `skeleton`. A file without people is a frame in which nobody was seen. The number at the end of the file's
-name is the frame; how people and frames are found: tracks.py. A single file is read as one frame. Written: the same
+name is the frame; how people and frames are found: tracks.py. A single file is read as one frame, number 0. Written: the same
 layout, every person in every frame (zeros where nothing was observed), with person_id where there are several people or
 numbered ones.
 """
@@ -22,7 +22,7 @@ from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import atomic_folder
 from poseworks.core.formats.coco import check_writable, detections_of
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import numbers, read_json, shown
+from poseworks.core.formats.reading import numbers, read_head, read_json, shown
 from poseworks.core.formats.tracks import Detection, frame_numbers, skeleton_by_count, tracks
 from poseworks.core.poses import PoseSequence
 
@@ -53,9 +53,12 @@ def read(path: Path, hints: Hints) -> PoseSequence:
     """
     hints.refuse(("world",), path, "OpenPose")
     files = frame_files(path) if path.is_dir() else [path]
+    if not path.is_dir():
+        read_head(path)  # says that it is missing or empty
     if not files:
         raise FormatError(f"{path}: holds no JSON file; expected NAME_000000000000_keypoints.json, ...")
-    places, frames = frame_numbers([file.stem.removesuffix(ENDING) for file in files], hints, path)
+    names = [file.stem.removesuffix(ENDING) for file in files] if path.is_dir() else [0]
+    places, frames = frame_numbers(names, hints, path)
     if len(set(frames)) < len(frames):
         raise FormatError(f"{path}: two files have one frame number.")
     detections: list[Detection] = []

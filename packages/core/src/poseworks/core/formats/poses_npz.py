@@ -18,6 +18,7 @@ No other key is allowed. Every fault of a file is reported at once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import FormatError, PoseworksError
 from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import history_text, parse_json, read_npz
+from poseworks.core.formats.reading import parse_json, read_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence
 
@@ -90,7 +91,7 @@ def write(poses: PoseSequence, path: Path) -> None:
         "fps": np.float64(poses.fps),
         "unit": poses.unit,
         "frame": poses.frame,
-        "history": history_text(poses, path),
+        "history": json.dumps([dict(entry) for entry in poses.history]),
     }
     if poses.image_size is not None:
         arrays["image_size"] = np.array(poses.image_size, dtype=np.int64)

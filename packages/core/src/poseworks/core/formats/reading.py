@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError, FormatError, PoseworksError
@@ -24,6 +23,13 @@ MAX_TEXT_BYTES = 1 << 29  # 512 MiB: 1.5 million frames of 17 joints as JSON
 MAX_ARRAY_BYTES = 1 << 31  # 2 GiB unpacked: 10 million frames of 17 joints in 3D
 
 ZIP_MAGIC, NPY_MAGIC = b"PK\x03\x04", b"\x93NUMPY"
+
+# The header of an npy file, a Python dict in text; older Pythons write 3L for 3.
+MAX_HEADER_BYTES = 1 << 16
+_KEY = rb"'(?:descr|fortran_order|shape)'"
+_VALUE = rb"'[^'\\]{1,20}'|True|False|\([0-9Ll, ]*\)"
+_ENTRY = re.compile(rb"(%b):\s*(%b)" % (_KEY, _VALUE))
+_HEADER = re.compile(rb"\{(?:\s*%b:\s*(?:%b)\s*,?){3}\s*\}\s*" % (_KEY, _VALUE))
 
 # What zipfile and zlib raise on damaged archives.
 ZIP_ERRORS = (
@@ -238,9 +244,8 @@ def read_array(data: bytes, objects: ObjectReader | None = None) -> NDArray[Any]
     Raises:
         FormatError: not an npy array, or its header and its size contradict each other.
     """
-    stream = BytesIO(data)
-    shape, fortran, dtype = array_header(stream)
-    rest = memoryview(data)[stream.tell() :]
+    shape, order, dtype, start = array_header(data)
+    rest = memoryview(data)[start:]
     if dtype.hasobject:
         if objects is None or dtype != np.dtype(object):
             raise FormatError("holds Python objects, which this format has none of")
@@ -252,32 +257,34 @@ def read_array(data: bytes, objects: ObjectReader | None = None) -> NDArray[Any]
         if math.prod(max(axis, 1) for axis in shape) > 1 << 20:
             raise FormatError(f"its header claims {shape}, but nothing follows")
         return np.zeros(shape, dtype)
-    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C").copy()
+    array = np.frombuffer(rest, dtype).reshape(shape, order="F" if order == "F" else "C").copy()
     check_text(array)
     return array
 
 
-def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, Fortran order?, dtype) at the start of an npy stream.
+def array_header(data: bytes) -> tuple[tuple[int, ...], str, np.dtype[Any], int]:
+    """(shape, order C or F, dtype, bytes of the header) at the beginning of npy bytes.
 
     Raises:
-        FormatError: not an npy stream of version 1 or 2.
+        FormatError: not an npy array of version 1, 2 or 3 with a plain dtype.
     """
+    if data[:6] != NPY_MAGIC or len(data) < 12 or data[6] not in (1, 2, 3):
+        raise FormatError("is not an npy array")
+    start = 10 if data[6] == 1 else 12
+    size = int.from_bytes(data[8:start], "little")
+    text = data[start : start + size]
+    entries = _HEADER.fullmatch(text) if size <= MAX_HEADER_BYTES and len(text) == size else None
+    found = {key.strip(b"'").decode(): value for key, value in _ENTRY.findall(text)} if entries else {}
+    if set(found) != {"descr", "fortran_order", "shape"}:
+        raise FormatError("is not an npy array of numbers or text: its header is damaged or of a structured type")
     try:
-        version = npy_format.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = npy_format.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy_format.read_array_header_2_0(stream)
-        else:
-            raise FormatError(f"npy version {version} is unknown; expected 1.0 or 2.0")
-    except FormatError:
-        raise
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, EOFError, OverflowError) as error:
+        shape = tuple(int(axis.rstrip(b" Ll")) for axis in found["shape"].strip(b"()").split(b",") if axis.strip())
+        dtype = np.dtype(found["descr"].decode("latin-1").strip("'"))
+    except (ValueError, TypeError, SyntaxError) as error:
         raise FormatError(f"is not an npy array ({error})") from error
-    if len(shape) > 32 or any(isinstance(axis, bool) or axis < 0 for axis in shape):
-        raise FormatError(f"its header claims the shape {shape}")
-    return tuple(shape), bool(fortran), dtype
+    if dtype.names or dtype.subdtype or len(shape) > 32 or any(axis > 1 << 60 for axis in shape):
+        raise FormatError(f"its header claims {len(shape)} axes of {dtype}")
+    return shape, "F" if found["fortran_order"] == b"True" else "C", dtype, start + size
 
 
 def _open(path: Path) -> BinaryIO:
@@ -310,18 +317,6 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, objects: ObjectRe
 def shown(value: object) -> str:
     """A short text for a message; the text of a nested container may be endless."""
     return repr(value)[:60] if isinstance(value, str | int | float | None) else type(value).__name__
-
-
-def history_text(poses: PoseSequence, path: Path) -> str:
-    """`history` as JSON.
-
-    Raises:
-        DataError: an entry holds what JSON cannot.
-    """
-    try:
-        return json.dumps([dict(entry) for entry in poses.history], allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: history holds what JSON cannot ({error}). Change that entry.") from error
 
 
 def built(path: Path, **fields: Any) -> PoseSequence:

@@ -283,7 +283,8 @@ def _numbers(value: Any, name: str) -> NDArray[np.float64]:
         if isinstance(value, np.ndarray) and (value.dtype != object or value.ndim > 1):
             if value.dtype.kind not in "fiubO":
                 raise FormatError(f"{name}: expected numbers, got {value.dtype}")
-            return value.astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                return value.astype(np.float64)
         if isinstance(value, np.ndarray | list | tuple):
             rows = [_flat(row, name) for row in value]
             if sum(map(np.size, rows)) > MAX_ARRAY_BYTES // 8:
