@@ -87,18 +87,16 @@ def run(app: cyclopts.App, arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        return _report(error)
+        return _report(error, app)
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, app: cyclopts.App) -> int:
     """Prints the one line for an error and returns the exit status."""
-    if isinstance(error, PoseworksError | cyclopts.CycloptsError):
+    if isinstance(error, PoseworksError):
         return _fail(f"error: {error}", 2)
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is not None and isinstance(error, pydantic.ValidationError):
-        from poseworks.core.config import describe_faults
-
-        return _fail(f"error: {'; '.join(describe_faults(error, None))}", 2)
+    if isinstance(error, cyclopts.CycloptsError):
+        command = " ".join([app.name[0], *(error.command_chain or ())])
+        return _fail(f"error: {_describe(error)} See {command} --help.", 2)
     if isinstance(error, OSError):
         if error.filename is None:
             _silence_stdout()
@@ -108,6 +106,17 @@ def _report(error: Exception) -> int:
         return _fail("internal error: out of memory. Process a shorter clip, or fewer at a time.", 1)
     detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return _fail(f"internal error: {detail}. This is a fault of poseworks; run again with -v for the traceback.", 1)
+
+
+def _describe(error: cyclopts.CycloptsError) -> str:
+    """What is wrong with the command line, in one sentence."""
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"too many arguments: {' '.join(error.unused_tokens or ())}."
+    if isinstance(error.__cause__, ValueError) and hasattr(error.__cause__, "errors"):  # pydantic's: many lines, links
+        from poseworks.core.config import describe_faults
+
+        return f"{'; '.join(describe_faults(error.__cause__, None))}."  # type: ignore[arg-type]
+    return str(error)
 
 
 def _fail(message: str, status: int) -> int:
@@ -242,7 +251,7 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).cpu()  # the cpu() refuses "meta", which holds no numbers
     except Exception as error:  # torch raises AssertionError, RuntimeError and others here
         raise ConfigError(f"--device {name}: not on this machine. Use cpu, cuda, cuda:N or auto.") from error
     return device
