@@ -17,8 +17,7 @@ from playwright.sync_api import Page
 from poseworks.core import COCO_17, H36M_17, PoseSequence, poses_from_arrays, read_poses
 from poseworks.core.report import Report, ReportTrack, embed, write_report
 from poseworks.core.testing import walking_poses
-from poseworks.pipeline import ChainConfig, FilterStep, demo
-from poseworks.temporal.filters import Gaussian
+from poseworks.pipeline import demo, demo_clip
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
@@ -29,7 +28,7 @@ PLAIN_BLUE = (0x00, 0x72, 0xB2)  # on a plain ground, light
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    demo(folder, ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=1.5)),)))
+    demo(folder)
     return folder
 
 
@@ -304,8 +303,6 @@ def test_a_large_video_is_played_from_where_it_lies(
     demo_folder: Path, tmp_path: Path, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embed, "MAX_VIDEO_BYTES", 1000)
-    from poseworks.pipeline import demo_clip
-
     clip = tmp_path / "walk side.mp4"
     clip.write_bytes(demo_clip().video.read_bytes())
     poses = read_poses(demo_folder / "poses2d.npz")

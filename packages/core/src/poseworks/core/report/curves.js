@@ -7,8 +7,8 @@ function rangeOf(lines, seconds) {
   let low = Infinity;
   let high = -Infinity;
   for (const { values, track } of lines) {
-    for (let t = 0; t < values.length; t++) {
-      if (track.times[t] < seconds[0] || track.times[t] > seconds[1]) continue;
+    const end = Math.min(firstAt(track.times, seconds[1]) + 1, values.length);
+    for (let t = firstAt(track.times, seconds[0]); t < end; t++) {
       if (values[t] < low) low = values[t];
       if (values[t] > high) high = values[t];
     }

@@ -83,6 +83,7 @@ function addToggles(tracks, redraw) {
     chip.append(box, swatch(track), text);
     $("toggles").append(chip);
     const entry = document.createElement("span");
+    entry.dataset.dims = track.D;
     entry.append(swatch(track), track.label);
     $("legend").append(entry);
   }
@@ -172,6 +173,7 @@ function addChoices(state, stages, curves) {
     $("joint").replaceChildren(...track.joints.map((name) => new Option(name.replaceAll("_", " "), name)));
     $("joint").value = state.joint;
     $("person").value = String(state.person);
+    for (const entry of $("legend").children) entry.hidden = Number(entry.dataset.dims) !== state.dims;
     drawCoverage(state);
     curves.choose();
     stages.forEach((stage) => stage.draw());

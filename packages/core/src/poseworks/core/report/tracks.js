@@ -66,8 +66,9 @@ class Track {
     return low;
   }
 
+  /** Track number, or place in the file from 0: what the harm report calls the person too. */
   personName(person) {
-    return String(this.people ? this.people[person] : person + 1);
+    return String(this.people ? this.people[person] : person);
   }
 
   /** [x, y(, z)] tracks of one joint, each Float32Array (T). */
