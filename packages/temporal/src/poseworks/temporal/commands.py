@@ -91,7 +91,7 @@ def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
     """Every model, shipped or published: size, licence, training data, claimed accuracy, where it is."""
     from poseworks.core.cli import print_result
     from poseworks.core.model_cards import cards_json, cards_table
-    from poseworks.temporal.cards import model_cards
+    from poseworks.temporal.models import model_cards
 
     cards = model_cards()
     text = [

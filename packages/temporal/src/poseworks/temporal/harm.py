@@ -25,10 +25,10 @@ Verdict = Literal[
 ]
 
 RULE = (
-    "Verdict, the first that holds. harm: acceleration rose by over 10 %, or bone lengths (3D) spread over 25 % and "
-    "0.5 points wider. over-smoothed: less than 85 % is left of the 1-6 Hz power that the input's own noise does not "
-    "explain. no visible effect: joints moved under 0.1 % of the person's height and acceleration fell by under 10 %. "
-    "smoother, motion kept: acceleration fell by 10 % or more. changed: none of these."
+    "Verdict, the first that holds. harm: acceleration rose by over 10 %, or bone lengths (3D) spread over 25 % and 5 "
+    "points wider. over-smoothed: less than 85 % is left of the 1-6 Hz power that the input's own noise "
+    "does not explain. no visible effect: joints moved under 0.1 % of the person's height and acceleration fell by "
+    "under 10 %. smoother, motion kept: acceleration fell by 10 % or more. changed: none of these."
 )
 
 _BAND = (1.0, 6.0)
@@ -174,7 +174,7 @@ def _verdict(
     else:
         fell = rose = False
     if bones.before is not None and bones.after is not None:
-        rose |= bones.after > 1.25 * bones.before and bones.after > bones.before + 0.005
+        rose |= bones.after > 1.25 * bones.before and bones.after > bones.before + 0.05
     if rose and moved > 1e-5:
         return "harm"
     if kept is not None and kept < 0.85 * (1 - (noise_share or 0.0)):

@@ -10,6 +10,7 @@ from poseworks.core import PoseSequence, detect_format
 from poseworks.core.errors import ConfigError, DataError, FormatError, PoseworksError
 from poseworks.core.read_options import ReadOptions
 
+_METHODS = {"smoothnet": "SmoothNet", "deciwatch": "DeciWatch"}
 _NO_POSES = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors")
 
 
@@ -63,7 +64,8 @@ def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]
         CheckpointError: there is no such file, or no tensors in it.
     """
     from poseworks.core.checkpoints import read_checkpoint
-    from poseworks.temporal.loading import load, looks_like, shipped_models
+    from poseworks.temporal.loading import load, looks_like
+    from poseworks.temporal.models import shipped_models
 
     facts: dict[str, Any] = {"file": file, "what": "checkpoint"}
     if str(file) in shipped_models() or file.is_dir():
@@ -90,12 +92,10 @@ def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]
 
 def _network_facts(network: Any) -> dict[str, Any]:
     """Method, variant, sizes and what the weights expect."""
-    from poseworks.temporal.cards import METHODS
-
     config = network.config.model_dump(mode="json")
     preparation = network.preparation
     return {
-        "method": METHODS[config["kind"]],
+        "method": _METHODS[config["kind"]],
         "variant": _variant(config),
         "config": config,
         "window_frames": network.window,

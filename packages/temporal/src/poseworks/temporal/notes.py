@@ -64,6 +64,18 @@ class Notes:
         if absent:
             self.add(f"{who}: never observed: {_some(absent)}")
 
+    def without_root(self, person: int, frames: int) -> None:
+        """The root is missing in some frames, and the weights do without."""
+        self.add(
+            f"{self.name(person)}: the root is missing in {frames} frames: positions were smoothed as they are, not "
+            "relative to it"
+        )
+
+    def rootless(self, person: int, count: int) -> None:
+        """Positions that could not be made relative to the root."""
+        if count:
+            self.add(f"{self.name(person)}: {count} positions were not smoothed, as the root is missing beside them")
+
     def short(self, frames: int, window: int, how: str) -> None:
         """A piece of some frames meets a window."""
         if frames < window:

@@ -37,11 +37,12 @@ class Preparation(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         representation: joint positions, or rotations as 6D in one of the two layouts.
-        scale: ``metres``; ``image``: pixels divided by (width, height), minus `image_shift`; ``any``: scale-free.
-            Pixels reach ``metres`` through the person's size (`person_size`), taken as 1.7 m.
+        scale: ``metres``; ``image``: pixels divided by (width, height), minus `image_shift`; ``any``: scale-free,
+            and made for any origin. Pixels reach ``metres`` through the person's size (`person_size`), taken as 1.7 m.
         image_shift: subtracted after the division by the image size (published: 0.5 for SmoothNet, 0 for DeciWatch).
         centring: ``root``: the root is subtracted, and smoothed as a track of its own; ``root_removed``: as the pose
-            toolkit, the root neither enters nor is smoothed; ``none``: the weights do not mind where the origin is.
+            toolkit, the root neither enters nor is smoothed; ``none``: positions stay where they are. With the scale
+            ``any``, ``root`` is a wish: without a root, positions stay where they are.
         root: joints whose mean is the root; empty = the root of the skeleton.
         fps: frame rate of the training data, if known.
         noise: the noise the weights were made for, in words.

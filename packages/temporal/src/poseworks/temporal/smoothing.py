@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from poseworks.core import PoseSequence, history_entry
-from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.errors import ConfigError, DataError, SkeletonError
 from poseworks.temporal.filters import Filter, OneEuro
 from poseworks.temporal.gaps import Bridged, Piece, bridge_confidence, bridge_gaps, runs
 from poseworks.temporal.guard import guard
@@ -25,7 +25,6 @@ from poseworks.temporal.harm import HarmReport, harm_report
 from poseworks.temporal.notes import Notes, rate_notes
 from poseworks.temporal.preparation import (
     Preparation,
-    Scaling,
     default_preparation,
     person_size,
     root_rows,
@@ -138,7 +137,7 @@ class _Work:
         scale = scaling(self.poses, person, self.preparation)
         self.notes.assume(person, scale.note)
         prepared = scale.apply(original)
-        smoothed = scale.undo(self._smooth_tracks(prepared, scale))
+        smoothed = scale.undo(self._smooth_tracks(prepared, person))
         pieces = tuple(_seen(smoothed[:, j]) for j in range(smoothed.shape[1]))
         self.notes.gaps(person, bridged.filled, pieces, original)
         if self.settings.guard:
@@ -160,25 +159,53 @@ class _Work:
         longest = int(self.settings.max_gap_s * self.poses.fps + 1e-6)
         return longest if isinstance(self.smoother, Filter) else max(longest, self.smoother.stride - 1)
 
-    def _smooth_tracks(self, x: Array, scale: Scaling) -> Array:
+    def _smooth_tracks(self, x: Array, person: int) -> Array:
         """Prepared positions (T, J, D), smoothed, in the same scale; NaN where there is no piece."""
         longest = self._longest_gap()
+        tracks = bridge_gaps(x, longest)
         if self.preparation.centring == "none" or self.poses.frame == "root":
-            return self._run(bridge_gaps(x, longest), self._fixed_rows())
-        rows = root_rows(self.poses, self.settings.root or self.preparation.root)
-        root = bridge_gaps(x[:, rows].mean(axis=1, keepdims=True), longest)
+            return self._run(tracks, self._fixed_rows())
+        rows, root = self._root(x, tracks, person)
+        if root is None:
+            return self._run(tracks, ())
+        relative = bridge_gaps(x - root.values, longest)
+        if self.preparation.centring == "root_removed":
+            smoothed = self._run(relative, rows) + root.values
+        else:
+            # The network was not made for a constant zero, which is all that a single root is to itself.
+            smoothed = self._run(relative, rows if len(rows) == 1 else ()) + self._smooth_root(root)
+        lost = np.isnan(smoothed) & np.isfinite(tracks.values)
+        self.notes.rootless(person, int(lost.any(axis=-1).sum()))
+        return np.where(lost, tracks.values, smoothed)
+
+    def _root(self, x: Array, tracks: Bridged, person: int) -> tuple[tuple[int, ...], Bridged | None]:
+        """Rows of the root and its track (T, 1, D); no track where weights of any scale do as well without.
+
+        Those do not mind the origin: the joints are then smoothed where they are, rather than not at all.
+
+        Raises:
+            SkeletonError, DataError: the root is not there, and the weights need it.
+        """
+        optional = self.preparation.scale == "any" and self.preparation.centring == "root"
+        try:
+            rows = root_rows(self.poses, self.settings.root or self.preparation.root)
+        except SkeletonError:
+            if not optional or self.settings.root:
+                raise
+            self.notes.add("no joint is the root: positions were smoothed as they are, not relative to it")
+            return (), None
+        root = bridge_gaps(x[:, rows].mean(axis=1, keepdims=True), self._longest_gap())
+        missing = np.isnan(root.values).any(axis=(1, 2)) & np.isfinite(tracks.values).any(axis=(1, 2))
+        if optional and missing.any():
+            self.notes.without_root(person, int(missing.sum()))
+            return rows, None
         if not root.pieces[0]:
             names = ", ".join(self.poses.joint_names[row] for row in rows)
             raise DataError(
                 f"poses: the root ({names}) is never observed, and these weights expect positions relative to it. "
                 "Name another root (--root), or use weights that need none, such as smoothnet-general-w32."
             )
-        relative = bridge_gaps(x - root.values, longest)
-        if self.preparation.centring == "root_removed":
-            return self._run(relative, rows) + root.values
-        # The network was not made for a constant zero, which is all that a single root is to itself.
-        smoothed = self._run(relative, rows if len(rows) == 1 else ())
-        return smoothed + self._smooth_root(root)
+        return rows, root
 
     def _smooth_root(self, root: Bridged) -> Array:
         """The root's own track (T, 1, D), smoothed in windows that are each centred on their mean."""

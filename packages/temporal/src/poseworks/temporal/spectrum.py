@@ -75,21 +75,23 @@ def noise_share(fps: float, low: float, high: float) -> float:
 def noise_level(tracks: Array, pieces: Sequence[Sequence[tuple[int, int]]], fps: float) -> Array:
     """(K,) standard deviation an axis of the noise in each of K tracks (T, K, D); NaN where none is long enough.
 
-    Motion dies away with frequency much faster than noise does. With hi = 10-15 Hz and mid = 3-6 Hz (at less than 30
-    fps the same shares of the frame rate), and m the most that clean motion has in hi for its mid,
+    Motion dies away with frequency much faster than noise does. With hi the upper third of the frequencies below half
+    the frame rate (10-15 Hz at 30 fps), mid = 3-6 Hz, likewise, and m the most that clean motion has in hi for its mid,
 
         sigma^2 = (P_hi - m P_mid) / (n_hi - m n_mid),   not below 0
 
     where n are the shares of the noise model, and P medians over windows, which bursts and single impacts do not move.
-    Each joint's variance is averaged with the median of all joints: they come from one detector.
+    From 53 fps on, every second (third, ...) frame makes a clip of its own: above 15 Hz there is little to learn. Each
+    joint's variance is averaged with the median of all joints: they come from one detector.
     """
-    mid, high = ((3.0, 6.0), (10.0, 15.0)) if fps >= 30 else ((0.1 * fps, 0.2 * fps), (fps / 3, fps / 2))
-    # Found on clean motion capture, decimated to lower rates, where `mid` takes in most of the motion.
-    most = float(np.interp(fps, (15, 30), (0.05, 0.3)))
-    scale = noise_share(fps, *high) - most * noise_share(fps, *mid)
+    step = max(1, round(fps / 30 - 0.25))
+    rate = fps / step
+    high, mid = (rate / 3, rate / 2), (0.1 * rate, 0.2 * rate)
+    most = float(np.interp(rate, (15, 30), (0.05, 0.3)))  # found on clean motion capture, decimated to lower rates
+    scale = noise_share(rate, *high) - most * noise_share(rate, *mid)
     variances = np.full(tracks.shape[1], np.nan)
     for k, stretches in enumerate(pieces):
-        found = spectra((tracks[a:b, k] for a, b in stretches), fps)
+        found = spectra((tracks[a + first : b : step, k] for a, b in stretches for first in range(step)), rate)
         if len(found.density):
             excess = np.median(found.band(*high)) - most * np.median(found.band(*mid))
             variances[k] = max(0.0, excess / scale)
