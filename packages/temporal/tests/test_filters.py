@@ -23,6 +23,8 @@ from poseworks.temporal.filters import (
     Median,
     OneEuro,
     SavitzkyGolay,
+)
+from poseworks.temporal.published_filters import (
     gaussian_in_blocks,
     median_and_gaussian_with_zeros,
     median_over_joints_and_time,

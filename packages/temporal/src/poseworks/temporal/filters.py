@@ -9,8 +9,7 @@ which is what a stream with latency k gives out (streaming.py). At both ends Gau
 its border (d c b a | a b c d | d c b a). Repeating the last frame instead would make a median without look-ahead
 return its input.
 
-The published default sets are PUBLISHED_FILTERS. Two published filters are wrong by accident and exist here for
-comparison alone: `gaussian_in_blocks` and `median_over_joints_and_time`.
+The published default sets are PUBLISHED_FILTERS; what published code computes by accident is in published_filters.py.
 """
 
 from __future__ import annotations
@@ -86,8 +85,11 @@ class Filter(BaseModel, frozen=True, extra="forbid"):
             return self.along_time(x)[context : context + count]
         prefixes = np.lib.stride_tricks.sliding_window_view(x, context + ahead + 1, axis=0)
         batch = max(1, _BATCH_NUMBERS // max(prefixes[0].size, 1))
-        parts = (np.moveaxis(prefixes[begin : begin + batch], -1, 0) for begin in range(0, count, batch))
-        return np.concatenate([self.along_time(part)[context] for part in parts])
+        out = np.empty((count, x.shape[1]))
+        for begin in range(0, count, batch):
+            part = np.moveaxis(prefixes[begin : begin + batch], -1, 0)
+            out[begin : begin + batch] = self.along_time(part)[context]
+        return out
 
     def __call__(self, x: Clip) -> Clip:
         """The filtered clip (T, C), in the kind and dtype of `x`.
@@ -125,7 +127,8 @@ class _LinearFilter(Filter):
 def _weights(smoother: _LinearFilter, ahead: int) -> Floats:
     """What a frame takes from the `context` frames before it, itself, and the last `ahead` frames of the clip."""
     context = smoother.context or 0
-    return smoother.along_time(np.eye(context + ahead + 1))[context]
+    weights: Floats = smoother.along_time(np.eye(context + ahead + 1))[context]
+    return weights
 
 
 class Gaussian(_LinearFilter):
@@ -376,49 +379,6 @@ PUBLISHED_FILTERS: Mapping[str, Gaussian | SavitzkyGolay | OneEuro | Chain] = Ma
 )
 """The default sets of both origins (reference of the methods, section 4). One-Euro counts in cycles per frame: fps = 1.
 The Gaussians are what was meant: a median along time alone, and one Gaussian over the whole clip."""
-
-
-# --- published oddities, for comparison alone -------------------------------------------------------------------------
-
-
-def gaussian_in_blocks(x: npt.ArrayLike, window: int, sigma_frames: float) -> Floats:
-    """SmoothNet's evaluation Gaussian (T, ...): blocks of `window` frames, each alone; the rest stays unfiltered.
-
-    Steps appear at the borders of the blocks. A window longer than the clip is the clip.
-    """
-    clip = np.array(x, dtype=np.float64)
-    window = min(window, len(clip))
-    gaussian = Gaussian(sigma_frames=sigma_frames)
-    for begin in range(0, len(clip) - window + 1, window):
-        clip[begin : begin + window] = gaussian.along_time(clip[begin : begin + window])
-    return clip
-
-
-def median_over_joints_and_time(x: npt.ArrayLike, window: int = 11, sigma_frames: float = 4) -> Floats:
-    """The toolkit's Gaussian (T, K, D): behind a median over `window` neighbouring joints and frames, zero outside.
-
-    Mixes joints that are near in the list and pulls the outer ones to zero; a single joint becomes zero.
-    """
-    from scipy.ndimage import median_filter
-
-    clip = np.asarray(x, dtype=np.float64)
-    expect_shape("x", clip, "T K D")
-    medians = median_filter(clip, size=(window, window, 1), mode="constant")
-    return Gaussian(sigma_frames=sigma_frames).along_time(medians)
-
-
-def median_and_gaussian_with_zeros(x: npt.ArrayLike, window: int = 11, sigma_frames: float = 4) -> Floats:
-    """The pose toolkit's repair (T, ...): a median along time, zero outside the clip, then a Gaussian.
-
-    A clip shorter than `window` is padded in front with its first frame, and cut again.
-    """
-    from scipy.ndimage import median_filter
-
-    clip = np.asarray(x, dtype=np.float64)
-    missing = max(window - len(clip), 0)
-    padded = np.concatenate([np.repeat(clip[:1], missing, axis=0), clip])
-    medians = median_filter(padded, size=(window, *[1] * (clip.ndim - 1)), mode="constant")
-    return Gaussian(sigma_frames=sigma_frames).along_time(medians)[missing:]
 
 
 # --- shared work ------------------------------------------------------------------------------------------------------

@@ -264,6 +264,8 @@ class _NetworkEngine:
 
     def _clean(self, frames: Tensor, ends: Tensor, begin: int, windows: int) -> Tensor:
         """The frames with zeros where nothing is read, after the check of what is read now."""
+        if bool(frames.isfinite().all()):
+            return frames
         read = torch.zeros(len(frames), dtype=torch.bool)
         read[begin:] = read_by_grid(max(len(frames) - begin, 0), windows, self._network, self._network.stride)
         indices = window_indices(ends, self._network.window)[:, self._network.reads.cpu()]
