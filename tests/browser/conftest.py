@@ -6,25 +6,27 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (dependency group: browser)"
-)
-from playwright.sync_api import Browser, Page, Route, sync_playwright  # noqa: E402
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
 
-Open = Callable[..., Page]
+Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    required = os.environ.get("POSEWORKS_REQUIRE_BROWSER") == "1"
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         message = "no Chromium found; install it with the system's package manager (Debian: apt install chromium)"
-        if os.environ.get("POSEWORKS_REQUIRE_BROWSER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+        pytest.fail(message) if required else pytest.skip(message)
+    if not required:
+        pytest.importorskip("playwright.sync_api", reason="playwright is not installed (dependency group browser)")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser

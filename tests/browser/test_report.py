@@ -5,22 +5,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("playwright", reason="playwright is not installed (dependency group: browser)")
-
-from playwright.sync_api import Page
 
 from poseworks.core import COCO_17, H36M_17, PoseSequence, poses_from_arrays, read_poses
 from poseworks.core.report import Report, ReportTrack, embed, write_report
 from poseworks.core.testing import walking_poses
 from poseworks.pipeline import demo, demo_clip
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 pytestmark = pytest.mark.browser
-Open = Callable[..., Page]
+Open = Callable[..., "Page"]
 BLUE, ORANGE = (0x4C, 0xC3, 0xFF), (0xFF, 0xA0, 0x3C)  # over a video
 PLAIN_BLUE = (0x00, 0x72, 0xB2)  # on a plain ground, light
 

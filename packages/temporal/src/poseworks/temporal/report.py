@@ -99,7 +99,7 @@ def _table(person: PersonHarm, harm: HarmReport, whose: str) -> Table:
         ("Noise in the input", person.noise, "", "", unit, "on each axis, estimated from the input itself"),
     ]
     measured: list[tuple[Cell, ...]] = [row for row in rows if isinstance(row[1], float) or isinstance(row[2], float)]
-    measured.append(("Verdict", "", "", "", "", Verdict(person.verdict, TONES[person.verdict])))
+    measured.append((Verdict(person.verdict, TONES[person.verdict]), "", "", "", "", "the verdict, by the rule below"))
     columns = ("Measure", "Before", "After", "Change", "Unit", "What it tells")
     return Table(f"Harm report{whose}", columns, tuple(measured), harm.rule)
 

@@ -42,8 +42,9 @@ async function openVideo(facts) {
 /** What does not fit between video and poses, in words. */
 function compareVideo(video, track) {
   const lasting = Math.abs(video.duration - track.duration);
-  if (lasting > Math.max(0.05 * track.duration, 3 / track.fps)) {
-    say(`The video lasts ${video.duration.toFixed(2)} s, the poses ${track.duration.toFixed(2)} s.`);
+  if (lasting > 2.5 / track.fps) {
+    say(`The video lasts ${video.duration.toFixed(2)} s, the poses ${track.duration.toFixed(2)} s at ` +
+      `${Number(track.fps.toFixed(3))} fps: if the skeleton drifts, that rate is not the video's.`);
   }
   const [width, height] = track.imageSize ?? [video.videoWidth, video.videoHeight];
   if (width !== video.videoWidth || height !== video.videoHeight) {
