@@ -164,6 +164,9 @@ def test_an_evil_pickle_is_refused_by_name_and_runs_nothing(
         (b"cnumpy.f2py\nos\n.", "numpy.f2py.os"),
         (b"\x80\x04\x8c\x05numpy\x8c\x0af2py.os.sy\x93.", "numpy.f2py.os.sy"),
         (b"N(tR.", "calls NoneType"),
+        (b"cnumpy\ndtype\n.", "numpy.dtype as a value"),
+        (b"](cnumpy\nndarray\nNta.", "numpy.ndarray as a value"),
+        (b"cnumpy\ndtype\n(cnumpy\nndarray\ntR.", "dtype Global is refused"),
     ],
 )
 def test_each_dangerous_instruction_is_refused(data: bytes, message: str, tmp_path: Path, monkeypatch: Any) -> None:

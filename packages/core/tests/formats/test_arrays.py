@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from poseworks.core.errors import ConfigError, DataError, FormatError
-from poseworks.core.formats import read_poses
+from poseworks.core.formats import read_poses, write_poses
 from poseworks.core.formats.smoothnet_npz import read_smoothnet_npz
 from poseworks.core.skeletons import BLAZEPOSE_33, COCO_17, H36M_17
 
@@ -94,6 +94,17 @@ def test_a_hint_that_contradicts_a_poses_file_is_refused(hints: dict[str, Any], 
     np.savez(tmp_path / "x.npz", **_poses(image_size=[640, 480]))
     with pytest.raises(ConfigError, match=f"{next(iter(hints))} is .* in the file, but .* was given"):
         read_poses(tmp_path / "x.npz", **hints)
+
+
+def test_the_size_of_an_image_means_nothing_in_3d(tmp_path: Path) -> None:
+    arrays = _poses(positions=np.ones((2, 5, 17, 3), np.float32), unit="m", frame="world")
+    np.savez(tmp_path / "x.npz", **arrays)
+    write_poses(read_poses(tmp_path / "x.npz"), tmp_path / "x.csv")
+    np.savez(tmp_path / "s.npz", joints_3d=_column(np.ones((2, 51))))
+    np.savez(tmp_path / "m.npz", **_landmarks())
+    for name, hints in (("x.npz", {}), ("x.csv", {}), ("s.npz", {"fps": 30}), ("m.npz", {"world": True})):
+        with pytest.raises(ConfigError, match="has no use for image_size"):
+            read_poses(tmp_path / name, image_size=(640, 480), **hints)
 
 
 def test_a_poses_file_in_fortran_order_and_of_the_other_byte_order(tmp_path: Path) -> None:

@@ -112,10 +112,12 @@ def test_of_two_detections_of_one_person_in_a_frame_the_better_one_counts(tmp_pa
 def test_several_people_without_numbers_are_refused_unless_the_order_is_trusted(tmp_path: Path) -> None:
     entries = [_entry(1, 1), _entry(1, 2), _entry(2, 3)]
     path = _written(tmp_path, entries)
-    folder = _openpose(tmp_path / "op", {n: [{"pose_keypoints_2d": e["keypoints"]} for e in entries if e["image_id"] == n]
-                                         for n in (1, 2)})  # fmt: skip
+    first, second, third = ({"pose_keypoints_2d": entry["keypoints"]} for entry in entries)
+    folder = _openpose(tmp_path / "op", {1: [first, second], 2: [third]})
     for source, more in ((path, {}), (folder, {"skeleton": "coco17"})):
-        with pytest.raises(DataError, match=r"frame 1 has 2 people without .*--person 1.*--people by_order"):
+        with pytest.raises(
+            DataError, match=r"frame 1 has 2 people without track numbers.*--person 1.*--people by_order"
+        ):
             read_poses(source, fps=30, **more)
         assert_array_equal(read_poses(source, fps=30, person=0, **more).positions[:, :, 0, 0], [[1, 3]])
         assert_array_equal(read_poses(source, fps=30, person=1, **more).positions[:, :, 0, 0], [[2, np.nan]])

@@ -124,11 +124,11 @@ def check_writable(poses: PoseSequence, path: Path, format_name: str) -> None:
 def detections_of(poses: PoseSequence) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
     """(frame, person's number, (J, 3) x y c with zeros for joints not observed), frame by frame."""
     ids = range(poses.num_people) if poses.person_ids is None else poses.person_ids.tolist()
-    observed = poses.observed
+    values = np.concatenate([poses.positions, poses.confidence[..., None]], axis=-1).astype(np.float64)
+    values[~poses.observed] = 0
     for frame in range(poses.num_frames):
         for row, person in enumerate(ids):
-            values = np.concatenate([poses.positions[row, frame], poses.confidence[row, frame, :, None]], axis=-1)
-            yield frame, person, np.where(observed[row, frame, :, None], values, 0).astype(np.float64)
+            yield frame, person, values[row, frame]
 
 
 def _image(entry: object, what: str) -> str | int:

@@ -89,6 +89,8 @@ def read(path: Path, hints: Hints) -> PoseSequence:
     names = tuple(table.joint_names)
     same = (s.name for s in SKELETONS.values() if s.joint_names == names)
     skeleton = stated.get("skeleton", next(same, "custom"))
+    if fields["frame"] != "image":
+        hints.refuse(("image_size",), path, f"CSV ({fields['frame']})")
     size = hints.image_size
     if "image_size" in stated:
         size = hints.agree("image_size", stated["image_size"], path)
@@ -134,14 +136,23 @@ def write(poses: PoseSequence, path: Path) -> None:
 
 
 def _cells(poses: PoseSequence) -> Iterator[list[str]]:
-    """The rows; text of float32 is the shortest that gives the same number again."""
+    """The rows."""
     ids = range(poses.num_people) if poses.person_ids is None else poses.person_ids.tolist()
     seconds = poses.seconds.tolist()
-    for frame in range(poses.num_frames):
-        for row, person in enumerate(ids):
-            values = np.concatenate([poses.positions[row, frame], poses.confidence[row, frame, :, None]], axis=-1)
-            texts = ["" if text == "nan" else text for text in values.ravel().astype(np.str_).tolist()]
-            yield [str(frame), repr(seconds[frame]), str(person), *texts]
+    for start in range(0, poses.num_frames, 1000):
+        part = slice(start, start + 1000)
+        values = np.concatenate([poses.positions[:, part], poses.confidence[:, part, :, None]], axis=-1)
+        rows = texts(values.reshape(*values.shape[:2], values.shape[2] * values.shape[3]))
+        for frame in range(values.shape[1]):
+            for row, person in enumerate(ids):
+                yield [str(start + frame), repr(seconds[start + frame]), str(person), *rows[row][frame]]
+
+
+def texts(values: NDArray[np.float32]) -> Any:
+    """Nested lists of the shortest texts that give the same float32 again; nothing for NaN."""
+    words = values.astype(np.str_)
+    words[np.isnan(values)] = ""
+    return words.tolist()
 
 
 def _split(text: str) -> tuple[list[str], str]:

@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError, FormatError
-from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import NPY_MAGIC, built, read_head, read_npy, read_npz
+from poseworks.core.formats.reading import NPY_MAGIC, built, read_head, read_npy, read_npz, write_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence, history_entry
 from poseworks.core.skeletons import BLAZEPOSE_33, COCO_17
@@ -46,6 +45,8 @@ def read(path: Path, hints: Hints) -> PoseSequence:
         DataError: the file cannot be read.
     """
     hints.refuse(("people", "sequence", "first_frame"), path, "MediaPipe")
+    if hints.world:
+        hints.refuse(("image_size",), path, "MediaPipe world")
     hints.agree("skeleton", BLAZEPOSE_33.name, path)
     if read_head(path).startswith(NPY_MAGIC):
         landmarks, fields = _from_npy(path, hints), {"fps": None, "image_size": hints.image_size}
@@ -102,8 +103,7 @@ def write(poses: PoseSequence, path: Path) -> None:
         arrays["world33"] = landmarks
     if poses.image_size is not None:
         arrays["size_wh"] = np.array(poses.image_size, dtype=np.int32)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_npz(path, arrays)
 
 
 def _from_npz(path: Path, hints: Hints) -> tuple[NDArray[Any], NDArray[np.bool_] | None, dict[str, Any]]:

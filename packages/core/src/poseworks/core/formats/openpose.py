@@ -7,9 +7,9 @@
 
 25 joints are openpose25 (BODY_25), 18 openpose18 (COCO with neck), 26 halpe26 (as Pose2Sim writes them); others
 need the hint `skeleton`. A file without people is a frame in which nobody was seen. The number at the end of the file's
-name is the frame; how people and frames are found: tracks.py. A single file is read as one frame, number 0. Written: the same
-layout, every person in every frame (zeros where nothing was observed), with person_id where there are several people or
-numbered ones.
+name is the frame; how people and frames are found: tracks.py. A single file is read as one frame, number 0. Written:
+the same layout, every person in every frame (zeros where nothing was observed), with person_id where there are several
+people or numbered ones.
 """
 
 from __future__ import annotations

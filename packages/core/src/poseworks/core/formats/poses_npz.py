@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import FormatError, PoseworksError
-from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import parse_json, read_npz
+from poseworks.core.formats.reading import parse_json, read_npz, write_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence
 
@@ -75,6 +74,8 @@ def read(path: Path, hints: Hints) -> PoseSequence:
         hints.agree(name, getattr(poses, name), path)
     if poses.image_size is not None:
         hints.agree("image_size", poses.image_size, path)
+    elif poses.frame != "image":
+        hints.refuse(("image_size",), path, f"{poses.frame} poses")
     elif hints.image_size is not None:  # pixels of an image whose size the file does not state
         poses = poses.replace(image_size=hints.image_size)
     return select_person(poses, hints, path)
@@ -99,8 +100,7 @@ def write(poses: PoseSequence, path: Path) -> None:
         arrays["times"] = poses.times
     if poses.person_ids is not None:
         arrays["person_ids"] = poses.person_ids
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+    write_npz(path, arrays)
 
 
 def _faults(arrays: Mapping[str, NDArray[Any]]) -> list[str]:

@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import ConfigError, DataError, FormatError
-from poseworks.core.files import atomic_path
 from poseworks.core.formats.hints import HOW, Hints
-from poseworks.core.formats.reading import MAX_ARRAY_BYTES, built, read_npz
+from poseworks.core.formats.reading import MAX_ARRAY_BYTES, built, read_npz, write_npz
 from poseworks.core.formats.tracks import sequence_name, skeleton_by_count
 from poseworks.core.poses import PoseSequence, history_entry
 from poseworks.core.unpickling import restricted_loads
@@ -154,6 +153,8 @@ def read(path: Path, hints: Hints) -> PoseSequence:
     if dims == 2 and sequence.imgshape is not None and len(sequence.imgshape) >= 2:
         size = hints.agree("image_size", (sequence.imgshape[1], sequence.imgshape[0]), path)
     unit, frame = ("m", "root") if dims == 3 else ("px", "image")
+    if dims == 3:
+        hints.refuse(("image_size",), path, "3D SmoothNet")
     hints.agree("unit", unit, path)
     hints.agree("frame", frame, path)
     skeleton = skeleton_by_count(joints.shape[1], hints, path, "smoothnet", JOINTS)
@@ -199,8 +200,7 @@ def write(poses: PoseSequence, path: Path) -> None:
     if poses.image_size is not None:
         columns["imgshape"] = [(poses.image_size[1], poses.image_size[0])] * poses.num_people
     arrays = {name: _object_array(entries) for name, entries in columns.items()}
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    write_npz(path, arrays)
 
 
 def _object_array(entries: Sequence[Any]) -> NDArray[Any]:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import atomic_path
+from poseworks.core.formats.csv_table import texts
 from poseworks.core.formats.hints import Hints
 from poseworks.core.formats.reading import built, read_text
 from poseworks.core.formats.tracks import check_size, select_person
@@ -130,10 +131,11 @@ def write(poses: PoseSequence, path: Path) -> None:
     ]
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         stream.write("\n".join(lines) + "\n")
-        for frame, second in enumerate(poses.seconds.tolist()):
-            texts = poses.positions[0, frame].ravel().astype(np.str_).tolist()
-            cells = ("" if text == "nan" else text for text in texts)
-            stream.write("\t".join([str(frame + 1), repr(second), *cells]) + "\n")
+        seconds = poses.seconds.tolist()
+        for start in range(0, frames, 1000):
+            rows = texts(poses.positions[0, start : start + 1000].reshape(-1, 3 * joints))
+            for frame, cells in enumerate(rows, start=start):
+                stream.write("\t".join([str(frame + 1), repr(seconds[frame]), *cells]) + "\n")
 
 
 def _content(text: str, path: Path) -> _Content:
