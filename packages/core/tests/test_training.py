@@ -330,7 +330,8 @@ def test_bfloat16_and_deterministic_runs_learn_and_leave_torch_as_it_was(tmp_pat
 def test_tensorboard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ConfigError, match=r"poseworks-core\[tensorboard\]"):
-        run(tmp_path, settings={**BASE, "tensorboard": True})
+        run(tmp_path / "run", settings={**BASE, "tensorboard": True})
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_gets_the_log(tmp_path: Path) -> None:

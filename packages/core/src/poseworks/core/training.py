@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress as progress_bar
-from poseworks.core.training_files import RunFolder, TrainState
+from poseworks.core.training_files import RunFolder, TrainState, summary_writer
 from poseworks.core.training_processes import Processes, processes
 from poseworks.core.training_random import deterministic_torch, kept_random_state, seed_everything
 
@@ -157,11 +157,13 @@ def train(
         stack.enter_context(kept_random_state())
         stack.enter_context(deterministic_torch(settings.deterministic))
         _check_amp(settings, team.device)
+        run = _Run(task, settings, team)
         files = RunFolder(Path(folder), settings.model_dump(mode="json"), dict(recipe or {}), team.size)
         if team.rank == 0:
+            if settings.tensorboard:
+                summary_writer()  # raises before anything is written
             files.prepare(resume=resume, overwrite=overwrite)
         team.wait()
-        run = _Run(task, settings, team)
         saved = files.read() if resume else None
         if saved is not None:
             run.restore(saved)

@@ -131,7 +131,7 @@ class RunFolder:
     def logs(self, step: int, tensorboard: bool) -> Iterator[None]:
         """Opens the logs, cut back to `step`, for `log`."""
         self._logs = {name: _CsvLog(self.folder / f"{name}.csv", step) for name in ("log", "validation")}
-        self._board = _tensorboard(self.folder, step) if tensorboard else None
+        self._board = summary_writer()(str(self.folder), purge_step=step + 1) if tensorboard else None
         try:
             yield
         finally:
@@ -182,7 +182,12 @@ class _CsvLog:
             writer.writerow({name: f"{v:.8g}" if isinstance(v, float) else v for name, v in values.items()})
 
 
-def _tensorboard(folder: Path, step: int) -> Any:
+def summary_writer() -> Any:
+    """TensorBoard's writer class.
+
+    Raises:
+        ConfigError: TensorBoard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -190,7 +195,7 @@ def _tensorboard(folder: Path, step: int) -> Any:
             "training.tensorboard: the package tensorboard is missing. Install poseworks-core[tensorboard], or set it "
             "to false: log.csv holds the same."
         ) from error
-    return SummaryWriter(str(folder), purge_step=step + 1)
+    return SummaryWriter
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
