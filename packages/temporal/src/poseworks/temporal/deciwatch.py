@@ -15,7 +15,7 @@ instead: unsampled frames are seen, and favoured by +1 ("additive"). Weights nee
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,8 +23,11 @@ from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from poseworks.core.shapes import expect_shape
+from poseworks.temporal.deciwatch_inference import infer
+from poseworks.temporal.smoothnet import needs_layers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from poseworks.temporal.preparation import Preparation
@@ -151,9 +154,12 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width) if config.pre_norm else None
 
+    def __iter__(self) -> Iterator[EncoderLayer]:
+        return iter(cast("list[EncoderLayer]", list(self.layers)))
+
     def forward(self, h: Tensor, position: Tensor, mask: Tensor) -> Tensor:
         """(B, L, D) -> (B, L, D)."""
-        for layer in self.layers:
+        for layer in self:
             h = layer(h, position, mask)
         return h if self.norm is None else self.norm(h)
 
@@ -166,10 +172,12 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
+    def __iter__(self) -> Iterator[DecoderLayer]:
+        return iter(cast("list[DecoderLayer]", list(self.layers)))
+
     def forward(self, g: Tensor, position: Tensor, keys: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
         """(B, L, D) and memory (B, S, D) -> (B, L, D)."""
-        for layer in self.layers:
-            assert isinstance(layer, DecoderLayer)
+        for layer in self:
             g = layer.decode(g, position, keys, memory, mask)
         out: Tensor = self.norm(g)
         return out
@@ -229,7 +237,9 @@ class DeciWatch(nn.Module):
             ShapeError: `x` is not (N, L, C).
         """
         self._check(x)
-        return self.layers(x)
+        if torch.is_grad_enabled() or self.training or needs_layers(x):
+            return self.layers(x)
+        return infer(self, x, denoise_all=True)
 
     def layers(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`forward` without its check: for training and export."""
@@ -264,8 +274,14 @@ class DeciWatch(nn.Module):
             smoothed: Tensor = self(alone)[0] * spread + mean
             return smoothed.view(windows, channels, frames).transpose(1, 2)
         self._check(x)
-        recovered: Tensor = self(x)[0]
-        return recovered
+        if needs_layers(x):
+            return self.layers(x)[0]
+        return infer(self, x, denoise_all=False)[0]
+
+    def interpolation(self) -> Tensor:
+        """(L, Q + 1): the weight of each sampled frame in each frame."""
+        eye = torch.eye(self.config.q + 1, dtype=self.position.dtype, device=self.position.device)
+        return interpolate(eye[None], self.config.interval)[0]
 
     def _recover(self, z: Tensor, memory: Tensor, memory_position: Tensor, mask: Tensor | None) -> Tensor:
         t = self.transformer

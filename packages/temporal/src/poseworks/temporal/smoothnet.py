@@ -96,7 +96,7 @@ class SmoothNet(nn.Module):
             ShapeError: `x` is not (N, C, W).
         """
         expect_shape("x", x, f"N C W={self.window}", fix="SmoothNet takes windows, time last.")
-        if torch.is_grad_enabled() or self.training or torch.compiler.is_compiling():
+        if torch.is_grad_enabled() or self.training or needs_layers(x):
             return self.layers(x)
         out = self._infer(x.permute(2, 0, 1))
         return out.permute(1, 2, 0).contiguous()
@@ -120,6 +120,8 @@ class SmoothNet(nn.Module):
             ShapeError: `x` is not (N, W, C).
         """
         expect_shape("x", x, f"N W={self.window} C", fix="Time is the middle axis here.")
+        if needs_layers(x):
+            return self.layers(x.mT).mT
         return self._infer(x.permute(1, 0, 2)).permute(1, 0, 2)
 
     def _infer(self, x: Tensor) -> Tensor:
@@ -150,6 +152,12 @@ class SmoothNet(nn.Module):
                 self.config.output, -1, channels
             )
         return out
+
+
+def needs_layers(x: Tensor) -> bool:
+    """Whether the path for inference, which is made for float32 on a CPU, does not suit this input."""
+    special = torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type)
+    return special or x.device.type != "cpu" or x.dtype != torch.float32
 
 
 def _linear(layer: nn.Linear, x: Tensor, out: Tensor) -> Tensor:
