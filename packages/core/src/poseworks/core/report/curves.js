@@ -133,13 +133,13 @@ class Plot {
       pen.fillText(tickText(value, step), EDGE.left - 6, y);
     }
     const [from, to] = this.seconds;
-    const second = niceStep(Math.max(to - from, 1e-6) / Math.max(Math.floor(width / 90), 2));
+    const second = timeStep(Math.max(to - from, 1e-6) / Math.max(Math.floor(width / 90), 2));
     pen.textAlign = "center";
     pen.textBaseline = "top";
     for (let value = Math.ceil(from / second - 1e-6) * second; value <= to; value += second) {
       const x = this.x(value);
       if (x > width - 14) continue;
-      pen.fillText(`${tickText(value, second)} s`, Math.max(x, EDGE.left + 8), height - EDGE.bottom + 5);
+      pen.fillText(timeText(value, second, to), Math.max(x, EDGE.left + 8), height - EDGE.bottom + 5);
     }
   }
 
@@ -243,6 +243,22 @@ function tickText(value, step) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   return (Math.abs(value) < step / 2 ? 0 : value).toLocaleString("en", {
     minimumFractionDigits: Math.min(digits, 6), maximumFractionDigits: Math.min(digits, 6) });
+}
+
+/** As `niceStep`, but whole minutes and hours beyond half a minute. */
+function timeStep(size) {
+  if (size <= 20) return niceStep(size);
+  return [30, 60, 120, 300, 600, 900, 1800, 3600].find((step) => step >= size) ?? 3600 * Math.ceil(size / 3600);
+}
+
+/** "1.5 s"; in clips of over two minutes "12:05" or "1:12:05". */
+function timeText(seconds, step, end) {
+  if (end <= 120) return `${tickText(seconds, step)} s`;
+  const digits = step < 1 ? 1 : 0;
+  const rest = (Math.floor((seconds % 60) * 10 ** digits + 1e-6) / 10 ** digits).toFixed(digits).padStart(digits ? 4 : 2, "0");
+  const minutes = Math.floor(seconds / 60) % 60;
+  const hours = Math.floor(seconds / 3600);
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
 /** The diagrams of the chosen joint: one a coordinate, then speed and acceleration. */

@@ -119,12 +119,12 @@ function writeTarget(state) {
   const { clock } = state;
   const slider = $("slider");
   slider.value = String(clock.target);
-  const seconds = (clock.track.times[clock.target] ?? 0).toFixed(2);
+  const seconds = timeText(clock.track.times[clock.target] ?? 0, 0.01, clock.track.duration);
   const count = clock.track.T;
   const frame = document.createElement("b");
   frame.textContent = String(count ? clock.target + 1 : 0);
-  $("readout").replaceChildren("Frame ", frame, ` of ${count.toLocaleString("en")} · ${seconds} s`);
-  slider.setAttribute("aria-valuetext", `frame ${clock.target + 1} of ${count}, ${seconds} seconds`);
+  $("readout").replaceChildren("Frame ", frame, ` of ${count.toLocaleString("en")} · ${seconds}`);
+  slider.setAttribute("aria-valuetext", `frame ${clock.target + 1} of ${count}, ${seconds}`);
 }
 
 function addTransport(state, stages) {
