@@ -83,9 +83,11 @@ def lint(session: nox.Session) -> None:
     install_group(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    # One namespace hides siblings from deptry, and it sees no module that only a library imports for us.
+    unseen = "|".join(["poseworks-core", "poseworks-temporal", "onnxscript", "tensorboard"])
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
-            session.run("deptry", "src", "--known-first-party", "poseworks", silent=True)
+            session.run("deptry", "src", "--known-first-party", "poseworks", "-pri", f"DEP002={unseen}", silent=True)
 
 
 @nox.session(tags=["ci"])

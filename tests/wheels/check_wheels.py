@@ -1,4 +1,4 @@
-"""Run inside an environment that holds the built wheels alone, from a folder without a checkout: does what a user does."""
+"""What a user does, run where the built wheels alone are installed and no checkout is near."""
 
 from __future__ import annotations
 
