@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,7 @@ def save_model(
         content["model_sha256"] = sha256(new / "model.safetensors")
         (new / "config.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         (new / "README.md").write_text(readme.rstrip() + "\n", encoding="utf-8")
+        shutil.copymode(new / "README.md", new / "model.safetensors")  # safetensors lets its owner alone read it
 
 
 def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def model_cards() -> list[ModelCard]:
     Raises:
         CheckpointError: a shipped folder is damaged.
     """
-    shipped = [shipped_card(weights_folder() / name) for name in shipped_models()]
+    shipped = [_shipped_card(weights_folder() / name) for name in shipped_models()]
     return shipped + [_published_card(entry) for entry in published_weights().values()]
 
 
@@ -42,6 +43,24 @@ def how_to_get(entry: Published) -> str:
     return (
         f"fetch {entry.file} (trained on {entry.training_data}) from {home[entry.origin]}, then give its path, or put "
         "its folder into POSEWORKS_WEIGHTS"
+    )
+
+
+def _shipped_card(folder: Path) -> ModelCard:
+    """The card in config.json; without one, what the files tell."""
+    content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if "card" in content:
+        return shipped_card(folder)
+    return ModelCard(
+        name=folder.name,
+        method="SmoothNet" if content["config"]["kind"] == "smoothnet" else "DeciWatch",
+        kind="shipped",
+        licence="Apache-2.0",
+        training_data=f"see {folder.name}/README.md",
+        claim="",
+        file=str(folder),
+        size_bytes=(folder / "model.safetensors").stat().st_size,
+        sha256=content.get("model_sha256"),
     )
 
 

@@ -111,7 +111,7 @@ class SmoothNet(nn.Module):
 
     @torch.no_grad()
     def smooth_windows(self, x: Tensor) -> Tensor:
-        """Smoothed windows (N, W', C) of windows (N, W, C), without dropout or gradients.
+        """Smoothed windows (N, W', C) of windows (N, W, C), without gradients.
 
         `x` may be an overlapping view, such as `sequence.unfold(0, W, 1).mT`; the result is laid out frame by frame
         (all windows' first frames, then all second ones, ...), so that sums over windows read whole rows.
