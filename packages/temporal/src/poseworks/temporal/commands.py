@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose
+from poseworks.core.cli import Device, Json, Output, Override, Overwrite, Quiet, Verbose
 from poseworks.core.read_options import ReadOptions
+
+if TYPE_CHECKING:
+    from poseworks.temporal.smoothing import SmoothSettings
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
 Interval = Annotated[
@@ -69,9 +72,8 @@ def smooth(
     REPORT a folder of pages.
     """
     from poseworks.temporal.smooth_command import ModelChoice, run_smooth
-    from poseworks.temporal.smoothing import SmoothSettings
 
-    settings = SmoothSettings(
+    settings = _settings(
         **({} if max_gap is None else {"max_gap_s": max_gap}),
         min_confidence=min_confidence,
         guard=guard,
@@ -167,6 +169,97 @@ def export(
     network = load(model, **_given(interval, q, cross_attention))
     report = export_onnx(network, output, overwrite=overwrite)
     print_result(report, json=json, quiet=quiet)
+
+
+def train(
+    config: Annotated[str, Parameter(help="Name of a recipe of this package, or a TOML file.")],
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Folder of log, checkpoint and model. Default: runs/CONFIG."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        Parameter(help="File or folder of training data. Default: the published layout in POSEWORKS_DATA."),
+    ] = None,
+    set_: Override = [],  # noqa: B006 (cyclopts copies it)
+    resume: Annotated[
+        bool, Parameter(negative="", help="Continue a run that was cut short, to bit-equal weights.")
+    ] = False,
+    seed: Annotated[int | None, Parameter(help="Instead of the recipe's.")] = None,
+    deterministic: Annotated[
+        bool, Parameter(negative="", help="Only algorithms that give the same result each time.")
+    ] = False,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
+    from poseworks.core.cli import choose_device, print_result
+    from poseworks.temporal.training import train_recipe
+
+    overrides = [*set_]
+    if seed is not None:
+        overrides.append(f"training.seed={seed}")
+    if deterministic:
+        overrides.append("training.deterministic=true")
+    folder = Path("runs") / Path(config).stem if output is None else output
+    trained = train_recipe(
+        config, folder, data=data, overrides=overrides, resume=resume, overwrite=overwrite,
+        device=choose_device(device), quiet=quiet or json,
+    )  # fmt: skip
+    print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+
+
+def evaluate(
+    recipe: Annotated[str, Parameter(help="A published recipe, such as smoothnet-3DPW-SPIN-3D: it names the data.")],
+    *,
+    model: Annotated[
+        str | None, Parameter(help="What is evaluated. Default: the published weights of the recipe.")
+    ] = None,
+    data: Annotated[Path | None, Parameter(help="Folder of the data sets. Default: POSEWORKS_DATA.")] = None,
+    interval: Interval = None,
+    q: Q = None,
+    cross_attention: CrossAttention = None,
+    device: Device = "cpu",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The published protocol on published data: the error of input and output beside the claim."""
+    from poseworks.core.cli import choose_device, make_table, print_result
+    from poseworks.core.errors import ConfigError
+    from poseworks.temporal.loading import load
+    from poseworks.temporal.published_evaluation import evaluate_recipe
+    from poseworks.temporal.recipes import read_recipe
+
+    name = model or getattr(read_recipe(recipe), "claims_of", None)
+    if name is None:
+        raise ConfigError(f"{recipe}: not a published recipe; its data are open: `nox -s benchmark -- temporal`.")
+    network = load(name, **_given(interval, q, cross_attention)).to(choose_device(device))
+    result = evaluate_recipe(recipe, network, data)
+    rows = [(row.measure, row.before, row.after, row.frames) for row in result.rows]
+    text = [
+        make_table(f"{name} on {result.recipe}", ("measure", "input", "output", "frames"), rows),
+        make_table("Claimed", ("measure", "input", "output", "definition"), result.claims),
+    ]
+    print_result({"model": name, **vars(result)}, json=json, text=text, quiet=quiet)
+
+
+def _settings(**fields: Any) -> SmoothSettings:
+    """How to smooth; ConfigError for a value out of its range."""
+    from pydantic import ValidationError
+
+    from poseworks.core.config import describe_faults
+    from poseworks.core.errors import ConfigError
+    from poseworks.temporal.smoothing import SmoothSettings
+
+    try:
+        return SmoothSettings(**fields)
+    except ValidationError as error:
+        raise ConfigError(f"{'; '.join(describe_faults(error, SmoothSettings))}.") from error
 
 
 def _given(interval: int | None, q: int | None, cross_attention: str | None) -> dict[str, Any]:

@@ -52,14 +52,14 @@ def guard(
     for k, stretches in enumerate(pieces):
         for a, b in stretches:
             correction = after[a:b, k] - before[a:b, k]
-            outlying = np.linalg.norm(before[a:b, k] - _running_median(before[a:b, k]), axis=-1)
+            outlying = np.linalg.norm(before[a:b, k] - running_median(before[a:b, k]), axis=-1)
             allowed = _ALLOWED_SIGMAS * scale[k] + trust[k] * 2 * np.maximum(0, outlying - _ALLOWED_SIGMAS * scale[k])
             length = np.maximum(np.linalg.norm(correction, axis=-1), 1e-300)
             result[a:b, k] = before[a:b, k] + np.minimum(1, allowed / length)[:, None] * correction
     return result, noise
 
 
-def _running_median(track: Array) -> Array:
+def running_median(track: Array) -> Array:
     """Median of 7 frames along time (n, D); the clip's ends are repeated."""
     half = _OUTLIER_FRAMES // 2
     padded = np.pad(track, ((half, half), (0, 0)), mode="edge")
