@@ -237,19 +237,23 @@ class _Work:
             window = 0 if isinstance(smoother, Filter) else smoother.window
             self.notes.short(stop - start, window, self.settings.short)
             channels = piece.reshape(stop - start, -1)
-            result[start:stop, columns] = self._apply(smoother, channels).reshape(piece.shape)
-            self.advance(piece.size / self.poses.positions.size)
+            share = piece.size / self.poses.positions.size
+            result[start:stop, columns] = self._apply(smoother, channels, share).reshape(piece.shape)
         return result
 
-    def _apply(self, smoother: WindowNetwork | Filter, channels: Array) -> Array:
-        """One piece (n, C) through the smoother."""
+    def _apply(self, smoother: WindowNetwork | Filter, channels: Array, share: float) -> Array:
+        """One piece (n, C) through the smoother; it is a `share` of all the work."""
         latency = self.settings.latency_frames
         if isinstance(smoother, Filter):
-            return np.asarray(smoother.offline(channels, look_ahead=latency))
+            filtered = np.asarray(smoother.offline(channels, look_ahead=latency))
+            self.advance(share)
+            return filtered
         from poseworks.temporal.windows import apply_windows
 
         stride = self.settings.stride or smoother.stride
-        smoothed = apply_windows(smoother, channels, stride=stride, short=self.settings.short, look_ahead=latency)
+        windows = max(1, (len(channels) - smoother.window) // stride + 1)
+        counted = _Counted(smoother, lambda done: self.advance(share * done / windows))
+        smoothed = apply_windows(counted, channels, stride=stride, short=self.settings.short, look_ahead=latency)
         return smoothed.astype(np.float64)
 
     def _check_channels(self, channels: int, tracks: Bridged, groups: list[tuple[Piece, list[int]]]) -> None:
@@ -271,8 +275,8 @@ class _Work:
 
 
 @dataclass(frozen=True)
-class _Centred:
-    """A network whose windows are moved so that their mean is 0, and back: for tracks that leave the origin."""
+class _Wrapped:
+    """A network with something done around its windows."""
 
     network: WindowNetwork
 
@@ -289,12 +293,31 @@ class _Centred:
         return self.network.reads
 
     def smooth_windows(self, x: Tensor) -> Tensor:
-        mean = x[:, self.network.reads.to(x.device)].mean(dim=1, keepdim=True)
-        return self.network.smooth_windows(x - mean) + mean
+        return self.network.smooth_windows(x)
 
     def parameters(self) -> Iterator[Tensor]:
         """Tells `apply_windows` on which device to compute."""
         return iter(getattr(self.network, "parameters", lambda: ())())
+
+
+class _Centred(_Wrapped):
+    """Its windows are moved so that their mean is 0, and back: for tracks that leave the origin."""
+
+    def smooth_windows(self, x: Tensor) -> Tensor:
+        mean = x[:, self.network.reads.to(x.device)].mean(dim=1, keepdim=True)
+        return self.network.smooth_windows(x - mean) + mean
+
+
+@dataclass(frozen=True)
+class _Counted(_Wrapped):
+    """It tells how many windows it has done."""
+
+    done: Callable[[int], None]
+
+    def smooth_windows(self, x: Tensor) -> Tensor:
+        smoothed = self.network.smooth_windows(x)
+        self.done(len(x))
+        return smoothed
 
 
 def _groups(tracks: Bridged, fixed: tuple[int, ...], together: bool) -> list[tuple[Piece, list[int]]]:
