@@ -47,7 +47,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.parametrize("package", list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
     """A package's tests where it and what it declares are installed, and nothing else."""
-    sync(session, "--package", PACKAGES[package])
+    sync(session, "--package", PACKAGES[package], "--all-extras")
     install_group(session, "test")
     pytest(session, f"packages/{package}/tests")
 

@@ -28,6 +28,7 @@ from poseworks.temporal.evaluation import (
     sparse,
 )
 from poseworks.temporal.filters import Gaussian, OneEuro
+from poseworks.temporal.published import deciwatch_multiply_adds, smoothnet_multiply_adds
 from poseworks.temporal.smoothing import SmoothSettings, smooth
 from poseworks.temporal.smoothnet import SmoothNetConfig
 
@@ -265,7 +266,7 @@ def smoothnet_jobs(frames: int) -> list[Job]:
         network = SmoothNet(
             SmoothNetConfig(window=window, output=window, residual_hidden=residual, blocks=blocks)
         ).eval()
-        work = 51 * (frames - window + 1) * 2 * (window * 512 + blocks * 512 * residual)
+        work = 51 * (frames - window + 1) * smoothnet_multiply_adds(window, 512, residual, blocks)
         label = f"SmoothNet, {name}, window {window}, stride 1"
         jobs.append(Job(label, f"{frames} frames", partial(apply_windows, network, track), work, target))
         if blocks == 1:
@@ -286,7 +287,8 @@ def deciwatch_jobs() -> list[Job]:
     ):
         network = DeciWatch(config).eval()
         x = torch.randn(64, network.window, config.channels, generator=torch.Generator().manual_seed(1))
-        work = 64 * deciwatch_multiply_adds(config)
+        sizes = (config.channels, config.width, config.feedforward, config.layers, config.window)
+        work = 64 * deciwatch_multiply_adds(*sizes)
         jobs.append(Job(f"DeciWatch, {name}, both outputs", "64 windows", partial(infer, network, x), work, 0.5))
         jobs.append(Job("  recovered alone", "64 windows", partial(network.smooth_windows, x), work))
     return jobs
@@ -300,15 +302,6 @@ def plain(network: SmoothNet, windows: torch.Tensor) -> torch.Tensor:
 def infer(network: DeciWatch, x: torch.Tensor) -> object:
     with torch.inference_mode():
         return network(x)
-
-
-def deciwatch_multiply_adds(c: DeciWatchConfig) -> int:
-    """Of one window: embeddings, attention with its products, feed-forward, the convolution and both outputs."""
-    length, width = c.window, c.width
-    attention = 4 * length * width**2 + 2 * length**2 * width
-    feed = 2 * length * width * c.feedforward
-    outside = length * c.channels * width * (1 + 1 + 5 + 1)
-    return outside + c.layers * (attention + feed) + c.layers * (2 * attention + feed)
 
 
 MEASURES = (open_3d, open_2d, latency, sparse_frames, real_sensor, real_clips, speed)
