@@ -70,7 +70,7 @@ def noise_table(kind: str, quick: bool, unit_m: float, title: str, notes: Sequen
 def open_3d(quick: bool) -> Table:
     """Fitted detector noise, 3D."""
     return noise_table(
-        "fit3d", quick, 1e-3, "cmu17 test, fitted detector noise, 3D (mm, mm per frame squared, relative to the pelvis)",
+        "fit3d", quick, 1e-3, "cmu17 test, fitted detector noise, 3D (mm, mm per frame squared, about the pelvis)",
         ["noise of sigma 20 mm an axis as fitted on real detections; the clips' own mean acceleration is about 6"],
     )  # fmt: skip
 
