@@ -82,7 +82,9 @@ def _read(path: str | os.PathLike[str], positions: tuple[str, ...]) -> dict[str,
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in keys if key not in archive]
             if missing:
-                raise FormatError(f"{path}: has no {', '.join(missing)}. Expected the layout of benchmarks/data/README.md.")
+                raise FormatError(
+                    f"{path}: has no {', '.join(missing)}. Expected the layout of benchmarks/data/README.md."
+                )
             data = {key: archive[key] for key in keys}
     except FormatError:
         raise
@@ -100,17 +102,27 @@ def _faults(data: dict[str, NDArray[Any]], positions: tuple[str, ...]) -> list[s
     """Everything that is wrong with the arrays."""
     faults = []
     offsets = data["offsets"]
-    if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or len(offsets) < 2 or offsets[0] or (np.diff(offsets) < 1).any():
+    if (
+        offsets.ndim != 1
+        or offsets.dtype.kind not in "iu"
+        or len(offsets) < 2
+        or offsets[0]
+        or (np.diff(offsets) < 1).any()
+    ):
         return ["offsets: expected rising whole numbers from 0"]
     clips, rows = len(offsets) - 1, int(offsets[-1])
-    for key in positions:
-        if data[key].shape != (rows, 17, 3) or data[key].dtype != np.int16:
-            faults.append(f"{key}: expected int16 ({rows}, 17, 3), got {data[key].dtype} {data[key].shape}")
+    faults += [
+        f"{key}: expected int16 ({rows}, 17, 3), got {data[key].dtype} {data[key].shape}"
+        for key in positions
+        if data[key].shape != (rows, 17, 3) or data[key].dtype != np.int16
+    ]
     if data["origin_m"].shape != (clips, 3) or not np.isfinite(np.asarray(data["origin_m"], dtype=float)).all():
         faults.append(f"origin_m: expected finite ({clips}, 3), got {data['origin_m'].shape}")
-    for key in ("clip_id", "split"):
-        if data[key].shape != (clips,) or data[key].dtype.kind != "U":
-            faults.append(f"{key}: expected {clips} texts, got {data[key].dtype} {data[key].shape}")
+    faults += [
+        f"{key}: expected {clips} texts, got {data[key].dtype} {data[key].shape}"
+        for key in ("clip_id", "split")
+        if data[key].shape != (clips,) or data[key].dtype.kind != "U"
+    ]
     if data["fps"].shape != () or not float(data["fps"]) > 0:
         faults.append("fps: expected one number > 0")
     if tuple(data["joint_names"].tolist()) != H36M_17.joint_names:
@@ -128,4 +140,5 @@ def _chosen(data: dict[str, NDArray[Any]], split: Split, path: str | os.PathLike
 
 def _metres(data: dict[str, NDArray[Any]], key: str, clip: int) -> Array:
     rows = data[key][data["offsets"][clip] : data["offsets"][clip + 1]]
-    return (rows * 1e-4 + data["origin_m"][clip]).astype(np.float32)
+    metres: Array = (rows * 1e-4 + data["origin_m"][clip]).astype(np.float32)
+    return metres

@@ -1,9 +1,9 @@
 """How well a smoother does on open data: recorded motion with fitted noise, and real pairs of sensor and truth.
 
-Protocol on clips: joints relative to the pelvis, 30 fps, all frames of all clips and draws pooled. `harm` is the MPJPE that
-a smoother makes of the same clips without noise; `kept` the share of their power at 1-6 Hz that is left then. The draw of
-the noise moves the figures by more than most methods do (its level is drawn a clip), so compare only within one table,
-with the same draws, and look at the ratio to the best Gaussian.
+Protocol on clips: joints relative to the pelvis, 30 fps, all frames of all clips and draws pooled. `harm` is the MPJPE
+that a smoother makes of the same clips without noise; `kept` the share of their power at 1-6 Hz that is left then. The
+draw of the noise moves the figures by more than most methods do (its level is drawn a clip), so compare only within one
+table, with the same draws, and look at the ratio to the best Gaussian.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Smoother = Callable[[Array], Array]
 
 _BAND_HZ = (1.0, 6.0)
 DRAWS = (8, 9, 10, 11)
-"""Draws of the noise that are reported: chosen by the raw error on `cmu17` test alone, to be that of the first trials (45)."""
+"""Draws of the noise that are reported. Chosen by the raw error on `cmu17` test alone, about 45 mm."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,10 @@ def noisy_clips(
                 height = person_size(clip.positions.astype(np.float64), names)
                 clean, model, unit = _view(clip.positions, rng), FIT_2D.scaled(height), 1e-3 * height
             noise = detector_noise((1, *clean.shape), model, rng, middles=((pelvis, left, right),))[0]
-            both = ((x - x[:, pelvis, None]) / np.float32(unit) for x in (clean, clean + noise))
-            out.append(Noisy(*(x.astype(np.float32) for x in both), clip.fps))
+            relative = [
+                ((x - x[:, pelvis, None]) / np.float32(unit)).astype(np.float32) for x in (clean, clean + noise)
+            ]
+            out.append(Noisy(relative[0], relative[1], clip.fps))
     return out
 
 
@@ -117,8 +119,8 @@ def measure(smoother: Smoother, clips: Iterable[Noisy]) -> Figures:
         power += known[key][1]
     if not position:
         raise DataError("no clip to measure on. Clips need at least 3 frames.")
-    figures = (float(np.concatenate(parts).mean()) for parts in (position, acceleration, harm))
-    return Figures(*figures, kept=float(power[0] / power[1]), frames=sum(map(len, position)))
+    means = [float(np.concatenate(parts).mean()) for parts in (position, acceleration, harm)]
+    return Figures(means[0], means[1], means[2], float(power[0] / power[1]), sum(map(len, position)))
 
 
 def _apply(smoother: Smoother, clip: Array) -> Array:
@@ -156,7 +158,7 @@ def network_smoother(
 
 
 def sparse(smoother: Smoother, interval: int) -> Smoother:
-    """`smoother` on clips of which only frames 0, interval, 2 interval, ... and the last are known, others interpolated."""
+    """`smoother` on clips of which only `sampled_frames` are known, and the others interpolated."""
     from poseworks.temporal.windows import sampled_frames
 
     def smooth(x: Array) -> Array:
@@ -225,9 +227,7 @@ def facing(joints: Array) -> Array:
     return np.stack([across, np.cross(up, across), up], axis=1)
 
 
-def measure_pairs(
-    smoother: Smoother, pairs: Iterable[Pair], offsets: Array | None = None
-) -> Figures:
+def measure_pairs(smoother: Smoother, pairs: Iterable[Pair], offsets: Array | None = None) -> Figures:
     """`measure` on real pairs, in mm: smoothed sensor against truth, and smoothed truth as harm."""
     rows = []
     for pair in pairs:

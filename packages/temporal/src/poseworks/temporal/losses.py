@@ -1,8 +1,8 @@
 """Training losses: the published ones of SmoothNet and DeciWatch, and the one for smoothed clips.
 
-    SmoothNet   mean |y - g| + w mean |acc(y) - acc(g)|,   acc(v)_t = v_{t-1} - 2 v_t + v_{t+1}     (sec. 3.3)
-    DeciWatch   mean over sampled frames |den - g| + l mean over all frames |rec - g|               (sec. 3.4)
-    clips       mean over joints and frames ||y - g|| + w ||acc(y) - acc(g)||, after windows were merged
+SmoothNet   mean |y - g| + w mean |acc(y) - acc(g)|,   acc(v)_t = v_{t-1} - 2 v_t + v_{t+1}     (sec. 3.3)
+DeciWatch   mean over sampled frames |den - g| + l mean over all frames |rec - g|               (sec. 3.4)
+clips       mean over joints and frames ||y - g|| + w ||acc(y) - acc(g)||, after windows were merged
 """
 
 from __future__ import annotations

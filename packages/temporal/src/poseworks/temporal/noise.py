@@ -69,24 +69,26 @@ def detector_noise(
     """
     if len(shape) != 4:
         raise ShapeError(f"shape: expected (B, T, J, D), got {tuple(shape)}. Add an axis for one clip: (1, T, J, D).")
-    clips, frames, joints, dims = shape
+    clips, frames, joints, _ = shape
     draw = rng.standard_normal
-    level = model.sigma * np.broadcast_to(np.asarray(levels, dtype=np.float32), (clips,))[:, None] * np.exp(
-        model.joint_spread * draw((clips, joints)) + model.clip_spread * draw((clips, 1))
+    level = (
+        model.sigma
+        * np.broadcast_to(np.asarray(levels, dtype=np.float32), (clips,))[:, None]
+        * np.exp(model.joint_spread * draw((clips, joints)) + model.clip_spread * draw((clips, 1)))
     )
     steps = draw(shape, dtype=np.float32)
     if frames:
         steps[:, 1:] *= math.sqrt(1 - model.memory**2)  # frame 0 has the stationary spread at once
     slow = lfilter([1.0], np.array([1.0, -model.memory], dtype=np.float32), steps, axis=1)
-    noise = math.sqrt(model.correlated) * slow + math.sqrt(1 - model.correlated) * draw(shape, dtype=np.float32)
-    noise = (noise * level[:, None, :, None]).astype(np.float32)
+    unit = math.sqrt(model.correlated) * slow + math.sqrt(1 - model.correlated) * draw(shape, dtype=np.float32)
+    noise: Array = (unit * level[:, None, :, None]).astype(np.float32)
     _add_bursts(noise, level, model, rng)
     for joint, a, b in middles:
         noise[:, :, joint] = (noise[:, :, a] + noise[:, :, b]) / 2
     return noise
 
 
-def _add_bursts(noise: Array, level: NDArray[np.float64], model: NoiseModel, rng: np.random.Generator) -> None:
+def _add_bursts(noise: Array, level: NDArray[np.floating], model: NoiseModel, rng: np.random.Generator) -> None:
     """Adds a constant displacement in a random direction to some joints for a few frames each, in place."""
     clip, frame, joint = np.nonzero(rng.random(noise.shape[:3]) < model.burst_rate)
     length = rng.geometric(1 / model.burst_frames, len(clip))

@@ -1,7 +1,7 @@
 """Recipes: TOML files that say all that a training run depends on, beside its seed and its data.
 
-Recipes of this package's own weights (`OwnSmoothNet`, `OwnDeciWatch`) train on open motion with fitted noise; recipes of
-the papers (`PublishedSmoothNet`, `PublishedDeciWatch`) on the published data sets, which must be brought along.
+Recipes of this package's own weights (`OwnSmoothNet`, `OwnDeciWatch`) train on open motion with fitted noise; recipes
+of the papers (`PublishedSmoothNet`, `PublishedDeciWatch`) on the published data sets, which must be brought along.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, RootModel
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
 
 from poseworks.core.config import read_config
 from poseworks.core.errors import ConfigError
 from poseworks.core.training import TrainSettings
 from poseworks.temporal.deciwatch import DeciWatchConfig
+from poseworks.temporal.published_data import PublishedData
 from poseworks.temporal.sampling import MotionSampling
 from poseworks.temporal.smoothnet import SmoothNetConfig
 
@@ -53,7 +54,32 @@ class OwnDeciWatch(_Recipe, frozen=True, extra="forbid"):
     sampling: MotionSampling = MotionSampling()
 
 
-Recipe = Annotated[OwnSmoothNet | OwnDeciWatch, Field(discriminator="kind")]
+class _Published(_Recipe, frozen=True, extra="forbid"):
+    """A configuration of a paper."""
+
+    data: PublishedData
+    claims_of: str = Field(description="the published weights whose claims are printed beside ours")
+    claim_data: str = Field(description="the row of their claims, as its `data`")
+
+
+class PublishedSmoothNet(_Published, frozen=True, extra="forbid"):
+    """SmoothNet as published (Zeng et al. 2022)."""
+
+    kind: Literal["published_smoothnet"]
+    network: SmoothNetConfig
+    acceleration_weight: NonNegativeFloat = 0.1
+
+
+class PublishedDeciWatch(_Published, frozen=True, extra="forbid"):
+    """DeciWatch as published (Zeng et al. 2022)."""
+
+    kind: Literal["published_deciwatch"]
+    network: DeciWatchConfig
+    recover_weight: NonNegativeFloat = Field(1.0, description="lambda")
+    evaluation_stride: PositiveInt | None = Field(None, description="frames between windows; None: the interval")
+
+
+Recipe = Annotated[OwnSmoothNet | OwnDeciWatch | PublishedSmoothNet | PublishedDeciWatch, Field(discriminator="kind")]
 
 
 class _AnyRecipe(RootModel[Recipe]):

@@ -40,7 +40,9 @@ class WindowSampler:
         self.counts = np.maximum(np.asarray(lengths, dtype=np.int64) - window + 1, 0)
         self.ends = np.cumsum(self.counts)
         if not len(self):
-            raise DataError(f"no sequence has the {window} frames of a window; the longest has {max(lengths, default=0)}.")
+            raise DataError(
+                f"no sequence has the {window} frames of a window; the longest has {max(lengths, default=0)}."
+            )
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -165,7 +167,7 @@ class MotionSampler:
         return np.ascontiguousarray(np.take_along_axis(x, order[:, None, :, None], axis=2).transpose(0, 2, 3, 1))
 
 
-def resampled(positions: Array, times: NDArray[np.float64]) -> Array:
+def resampled(positions: Array, times: NDArray[np.floating]) -> Array:
     """Positions (T, J, D) at `times` in frames, 0 <= time < T - 1, by Catmull-Rom splines: linear ones would smooth."""
     before = times.astype(np.int64)
     f = (times - before)[:, None, None].astype(np.float32)

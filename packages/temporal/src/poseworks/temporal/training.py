@@ -1,8 +1,8 @@
 """Training by a recipe: this package's own weights on open motion, and the published configurations.
 
-Own weights are trained as they are used: windows at the stride of inference are run, merged by the mean where they overlap
-(with a look-ahead: those alone that end in time), and the loss is taken on the merged clip, accelerations across windows
-included. The published recipes take the loss inside single windows.
+Own weights are trained as they are used: windows at the stride of inference are run and merged by the mean where they
+overlap (with a look-ahead: those alone that end in time), and the loss is taken on the merged clip, accelerations
+across windows included. The published recipes (`published_training`) take the loss inside single windows.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poseworks.core.errors import ConfigError
+from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.skeletons import H36M_17
-from poseworks.core.training import TrainResult, train
+from poseworks.core.training import TrainResult, TrainSettings, train
 from poseworks.temporal.datasets import Clip, read_clips
 from poseworks.temporal.deciwatch import DeciWatch, normalised, zero_output_layers
 from poseworks.temporal.equivariant import EquivariantSmoothNet, folded
@@ -28,7 +28,16 @@ from poseworks.temporal.evaluation import Figures, measure, network_smoother, no
 from poseworks.temporal.loading import Network, save
 from poseworks.temporal.losses import clip_loss
 from poseworks.temporal.preparation import Preparation
-from poseworks.temporal.recipes import OwnDeciWatch, OwnSmoothNet, Recipe, read_recipe
+from poseworks.temporal.published_data import read_published
+from poseworks.temporal.published_training import PublishedTask
+from poseworks.temporal.recipes import (
+    OwnDeciWatch,
+    OwnSmoothNet,
+    PublishedDeciWatch,
+    PublishedSmoothNet,
+    Recipe,
+    read_recipe,
+)
 from poseworks.temporal.sampling import MotionBatch, MotionSampler
 
 _PELVIS = (H36M_17.index("pelvis"), H36M_17.index("left_hip"), H36M_17.index("right_hip"))
@@ -52,7 +61,7 @@ def merged(windows: Tensor, stride: int, look_ahead: int | None = None) -> tuple
     and later. Frames that none covers are 0. The differentiable form of `windows.apply_windows`.
     """
     _, number, width = windows.shape
-    used = torch.zeros(width)
+    used = windows.new_zeros(width)
     used[0 if look_ahead is None else max(0, width - 1 - look_ahead) :] = 1
     frames = (number - 1) * stride + width
 
@@ -91,7 +100,8 @@ class _OwnTask:
         """Loss of a fresh batch, lengths in millimetres."""
         seed = int(torch.randint(2**62, (), generator=generator))
         batch = self.sampler.draw(self.recipe.training.batch_size, np.random.default_rng(seed))
-        clean, noisy = batch.clean, batch.noisy
+        device = next(self.network.parameters()).device
+        clean, noisy = batch.clean.to(device), batch.noisy.to(device)
         frames = clean.shape[-1]
         smoothed, cover, further = self.run(noisy.reshape(-1, frames), clean.reshape(-1, frames))
         weights = self._frame_weights(batch, cover)
@@ -102,7 +112,7 @@ class _OwnTask:
     def _frame_weights(self, batch: MotionBatch, cover: Tensor) -> Tensor:
         ends = torch.full_like(cover, self.recipe.end_weight)
         by_cover = torch.where(cover == cover.max(), torch.ones_like(cover), ends)
-        return batch.weights * torch.where(cover > 0, by_cover, torch.zeros_like(cover))
+        return batch.weights.to(cover.device) * torch.where(cover > 0, by_cover, torch.zeros_like(cover))
 
     def figures(self) -> Figures:
         """The network, as it is used, on the validation clips."""
@@ -176,7 +186,7 @@ class DeciWatchTask(_OwnTask):
         return measure(smoother, noisy_clips(self.validation, draws=_VALIDATION_DRAWS[:1]))
 
 
-def own_task(recipe: Recipe, data: str | os.PathLike[str]) -> SmoothNetTask | DeciWatchTask:
+def own_task(recipe: OwnSmoothNet | OwnDeciWatch, data: str | os.PathLike[str]) -> SmoothNetTask | DeciWatchTask:
     """The task of an own recipe on the train and val clips of a motion file such as ``cmu17.npz``."""
     clips, validation = read_clips(data, "train"), read_clips(data, "val")
     if isinstance(recipe, OwnSmoothNet):
@@ -200,21 +210,35 @@ def train_recipe(
     Args:
         source: name of a shipped recipe, or a TOML file.
         folder: log, checkpoint and model.
-        data: own recipes: the motion file (``benchmarks/data/cmu17.npz``).
+        data: own recipes: the motion file (``benchmarks/data/cmu17.npz``); published ones: the folder of the data
+            sets, by default POSEWORKS_DATA.
         overrides: such as ``training.steps=100``.
 
     Raises:
         ConfigError: a fault in the recipe, data missing, or the folder is in use; further as `core.training.train`.
     """
     recipe = read_recipe(source, overrides)
-    if data is None:
-        raise ConfigError(f"{recipe.name}: needs a motion file. Give --data benchmarks/data/cmu17.npz.")
-    task = own_task(recipe, data)
+    task, settings = _task(recipe, data)
     described: Mapping[str, Any] = recipe.model_dump(mode="json", exclude={"training"})
     run = train(
-        task, recipe.training, folder, resume=resume, overwrite=overwrite, recipe=described, device=device, quiet=quiet
+        task, settings, folder, resume=resume, overwrite=overwrite, recipe=described, device=device, quiet=quiet
     )
-    network = task.finished()
+    network = task.finished().cpu()
     target = Path(folder) / "model"
-    save(network, target, overwrite=True)
+    if int(os.environ.get("RANK", "0")) == 0:  # under torchrun one process writes
+        save(network, target, overwrite=True)
     return Trained(network, target, run)
+
+
+def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> tuple[Any, TrainSettings]:
+    """The task of a recipe, and its settings with the length of an epoch known."""
+    if isinstance(recipe, PublishedSmoothNet | PublishedDeciWatch):
+        try:
+            validation = read_published(recipe.data, "test", data)
+        except DataError:  # trains without it
+            validation = []
+        task = PublishedTask(recipe, read_published(recipe.data, "train", data), validation)
+        return task, task.settings()
+    if data is None:
+        raise ConfigError(f"{recipe.name}: needs a motion file. Give --data benchmarks/data/cmu17.npz.")
+    return own_task(recipe, data), recipe.training
