@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from poseworks.core.shapes import expect_shape
 from poseworks.temporal.deciwatch_inference import infer
-from poseworks.temporal.smoothnet import needs_layers
+from poseworks.temporal.inference import needs_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

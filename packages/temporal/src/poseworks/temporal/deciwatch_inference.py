@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from poseworks.temporal.inference import buffer
+
 if TYPE_CHECKING:
     from poseworks.temporal.deciwatch import Attention, DeciWatch, DecoderLayer, EncoderLayer
 
@@ -50,14 +52,6 @@ class _Inference:
         self.between = network.interpolation()
         # Unsampled memory frames: +1 on their logits.
         self.bias = 1.0 - network.sampled.to(network.position.dtype) if self.additive else None
-        self.buffers: dict[tuple[str, tuple[int, ...]], Tensor] = {}
-
-    def buffer(self, name: str, *shape: int) -> Tensor:
-        """Memory to write to, whatever it held before."""
-        key = (name, shape)
-        if key not in self.buffers:
-            self.buffers[key] = self.network.position.new_empty(shape)
-        return self.buffers[key]
 
     def windows(self, x: Tensor, recovered: Tensor, denoised: Tensor) -> None:
         """A block of windows; writes to `recovered` and `denoised`."""
@@ -88,8 +82,9 @@ class _Inference:
         for layer in t.decoder:
             g = self.decode(layer, g, memory, memory_position)
         g = _norm(t.decoder.norm, g)
-        torch.matmul(self.between, at_sampled, out=recovered)
-        recovered += F.linear(g, t.decoder_joints_embed.weight, t.decoder_joints_embed.bias)
+        # The weights of an interpolation sum to 1: a bias may be added before it.
+        torch.matmul(self.between, at_sampled + t.decoder_joints_embed.bias, out=recovered)
+        recovered.flatten(0, 1).addmm_(g.flatten(0, 1), t.decoder_joints_embed.weight.T)
 
     def embed(self, at_sampled: Tensor) -> Tensor:
         """The convolution over the interpolated track: (B, S, C) -> (B, L, D)."""
@@ -135,7 +130,7 @@ class _Inference:
             h = _norm(before, h)
         y = (_norm(after, h) if layer.pre_norm else h).flatten(0, 1)
         first, second = layer.linear1, layer.linear2
-        z = self.buffer("feedforward", len(y), first.out_features)
+        z = buffer("feedforward", len(y), first.out_features)
         F.leaky_relu_(torch.addmm(first.bias, y, first.weight.T, out=z), 0.01)
         h = F.linear(z, second.weight, second.bias).view_as(h).add_(h)
         return h if layer.pre_norm else _norm(after, h)
@@ -147,7 +142,7 @@ class _Inference:
         table = attention.in_proj_bias[first * width : last * width].repeat(frames, 1)
         know = (2 - first) * width  # queries and keys know their positions, values do not
         table[:, :know].addmm_(position, weight[:know].T)
-        packed = self.buffer(f"project{first}", windows, frames, len(weight))
+        packed = buffer(f"project{first}", windows, frames, len(weight))
         packed.copy_(table)
         packed.view(-1, len(weight)).addmm_(h.reshape(-1, width), weight.T)
         return packed.view(windows, frames, last - first, attention.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
@@ -165,18 +160,26 @@ class _Inference:
         else:
             columns = (q * (_LOG2_E / math.sqrt(size))).reshape(-1, frames, size).mT
             rows = k.reshape(-1, keys, size)
-            logits = torch.bmm(rows, columns, out=self.buffer("logits", len(rows), keys, frames))
+            logits = torch.bmm(rows, columns, out=buffer("logits", len(rows), keys, frames))
             if own:
                 logits[:, :, ::own].diagonal(dim1=1, dim2=2).fill_(-math.inf)
             if bias is not None:
                 logits += _LOG2_E * bias[:, None]
-            if not size * float(columns.abs().max() * rows.abs().max()) < _SAFE_EXPONENT - 2:
+            if not size * _largest(columns) * _largest(rows) < _SAFE_EXPONENT - 2:
                 logits -= logits.amax(1, keepdim=True)
             total = logits.exp2_().sum(1, keepdim=True)
             mixed = torch.bmm(v.reshape(-1, keys, size).mT, logits).div_(total)
             mixed = mixed.view(windows, heads * size, frames).mT.reshape(windows * frames, -1)
         out = attention.out_proj
         return F.linear(mixed, out.weight, out.bias).view(windows, frames, -1)
+
+
+def _largest(x: Tensor) -> float:
+    """Largest absolute value; NaN if there is one, 0 for none at all."""
+    if not x.numel():
+        return 0.0
+    low, high = torch.aminmax(x)
+    return max(-float(low), float(high))
 
 
 def _norm(norm: nn.LayerNorm, h: Tensor) -> Tensor:
