@@ -135,7 +135,7 @@ class SmoothNet(nn.Module):
             return out
         most = max(1, _BLOCK_FLOATS // config.hidden)  # columns
         if channels > most:
-            return torch.cat([self._infer(part) for part in x.split(most, dim=2)], dim=2)
+            return torch.cat([self._infer(part) for part in torch.split(x, most, dim=2)], dim=2)
         encoder, *pairs, decoder = self._columns()
         step = most // channels
         for start in range(0, windows, step):
