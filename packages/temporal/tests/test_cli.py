@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseworks.core import H36M_17, poses_from_arrays, read_poses, write_poses
+from poseworks.core import COCO_17, H36M_17, poses_from_arrays, read_poses, write_poses
 from poseworks.core.cli import run
 from poseworks.core.errors import ConfigError
 from poseworks.core.testing import walking_poses
@@ -54,6 +54,19 @@ def test_a_file_is_smoothed_and_described(folder: Path, capsys: pytest.CaptureFi
     text = capsys.readouterr().out
     assert "smoother, motion kept" in text
     assert "acceleration" in text
+
+
+def test_a_frame_rate_that_nobody_states_is_assumed_aloud(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    detections = folder / "tracks.json"
+    write_poses(read_poses(folder / "flat.npz").select_people([0]).replace(person_ids=None, skeleton="coco17",
+                joint_names=COCO_17.joint_names, unit="px", frame="image"), detections)  # fmt: skip
+    assert run(app, ["smooth", str(detections), "-o", str(folder / "out.npz"), *FILTER]) == 0
+    assert "30 frames per second were assumed (state it: --fps N)" in capsys.readouterr().err
+    result = read_poses(folder / "out.npz")
+    assert result.fps == 30
+    assert [entry["verb"] for entry in result.history[-2:]] == ["assume", "smooth"]
+    assert run(app, ["smooth", str(detections), "--fps", "25", "-o", str(folder / "out25.npz"), *FILTER]) == 0
+    assert "assumed" not in capsys.readouterr().err
 
 
 def test_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

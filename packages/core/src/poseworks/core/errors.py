@@ -29,3 +29,11 @@ class ConfigError(PoseworksError, ValueError):
 
 class DataError(PoseworksError, ValueError):
     """Well-formed data that cannot be used: no person, too few frames, unknown units, NaN where none may be."""
+
+
+class MissingHint(ConfigError):
+    """A file does not say something that has to be known; `hint` names it (see `formats.hints.Hints`)."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from poseworks.core.errors import MissingHint
+
 if TYPE_CHECKING:
     from poseworks.core.poses import PoseSequence
+
+ASSUMED_FPS = 30.0
 
 
 @Parameter(name="*")
@@ -18,7 +22,9 @@ class ReadOptions:
     """What the file does not say itself; what it does say must agree."""
 
     format: Annotated[str | None, Parameter(help="Format of the input, where its content does not tell.")] = None
-    fps: Annotated[float | None, Parameter(help="Frames per second.")] = None
+    fps: Annotated[
+        float | None, Parameter(help="Frames per second. Where neither this nor the file says: 30, with a remark.")
+    ] = None
     image_size: Annotated[str | None, Parameter(help="Size of the image in pixels, such as 1920x1080.")] = None
     skeleton: Annotated[str | None, Parameter(help="Skeleton of the joints in the file, such as coco17.")] = None
     unit: Annotated[str | None, Parameter(help="px, m, mm or normalised.")] = None
@@ -32,10 +38,22 @@ class ReadOptions:
     def read(self, path: Path) -> PoseSequence:
         """The poses in `path`, with these hints.
 
+        A frame rate that neither the file nor the user states is taken as 30, and the history says so: most
+        detectors' files lack it, and it scales times and speeds but never the positions.
+
         Raises:
             PoseworksError: as `read_poses`.
         """
         from poseworks.core.formats import read_poses
+        from poseworks.core.formats.hints import ASSUMED
+        from poseworks.core.poses import history_entry
 
         hints = {name: value for name, value in vars(self).items() if name not in ("format", "world")}
-        return read_poses(path, format=self.format, world=self.world or None, **hints)
+        hints["world"] = self.world or None
+        try:
+            return read_poses(path, format=self.format, **hints)
+        except MissingHint as missing:
+            if missing.hint != "fps":
+                raise
+        poses = read_poses(path, format=self.format, **{**hints, "fps": ASSUMED_FPS})
+        return poses.with_step(history_entry(ASSUMED, "poseworks-core", {"fps": ASSUMED_FPS}))

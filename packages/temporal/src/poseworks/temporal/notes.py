@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core import PoseSequence
+from poseworks.core.formats.hints import assumptions
 from poseworks.temporal.gaps import Piece, runs
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.spectrum import window_frames
@@ -108,7 +109,7 @@ class Notes:
 
 def rate_notes(poses: PoseSequence, preparation: Preparation) -> tuple[str, ...]:
     """What the frame rate and the times of the poses mean for weights that count in frames."""
-    found = []
+    found = list(assumptions(poses))
     trained = preparation.fps
     if trained is not None and abs(poses.fps / trained - 1) > _RATE_TOLERANCE:
         found.append(

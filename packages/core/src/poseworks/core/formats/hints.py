@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from poseworks.core.errors import ConfigError
-from poseworks.core.poses import Frame, Unit
+from poseworks.core.errors import ConfigError, MissingHint
+from poseworks.core.poses import Frame, PoseSequence, Unit
 from poseworks.core.skeletons import SKELETONS, Skeleton
 
 HOW: Mapping[str, str] = {
@@ -28,6 +28,9 @@ HOW: Mapping[str, str] = {
     "first_frame": "first_frame=0 (--first-frame 0)",
     "world": "world=True (--world)",
 }
+
+ASSUMED = "assume"
+"""Verb of the history entry that says what a file left open, and what a command took instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,11 @@ class Hints:
         """The hint, which the file cannot replace.
 
         Raises:
-            ConfigError: it was not given.
+            MissingHint: it was not given.
         """
         value = getattr(self, name)
         if value is None:
-            raise ConfigError(f"{path}: {why}. Give it: {HOW[name]}.")
+            raise MissingHint(f"{path}: {why}. Give it: {HOW[name]}.", name)
         return value
 
     def agree(self, name: str, in_file: Any, path: Path) -> Any:
@@ -189,3 +192,12 @@ _CHECKS: Mapping[str, Any] = {
     "first_frame": _int,
     "world": _world,
 }
+
+
+def assumptions(poses: PoseSequence) -> tuple[str, ...]:
+    """What a command assumed when it read these poses, a sentence each."""
+    assumed = [entry["settings"] for entry in poses.history if entry.get("verb") == ASSUMED]
+    return tuple(
+        f"the file does not say its frame rate: {settings['fps']:g} frames per second were assumed (state it: --fps N)"
+        for settings in assumed
+    )
