@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
+from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, read_poses
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
 from poseworks.temporal.datasets import read_clips, read_pairs
@@ -304,4 +305,4 @@ def infer(network: DeciWatch, x: torch.Tensor) -> object:
         return network(x)
 
 
-MEASURES = (open_3d, open_2d, latency, sparse_frames, real_sensor, real_clips, speed)
+MEASURES = (open_3d, open_2d, latency, sparse_frames, real_sensor, real_clips, *PUBLISHED, speed)

@@ -46,6 +46,7 @@ class PublishedData(BaseModel, frozen=True, extra="forbid"):
     centre: bool = Field(False, description="subtract the root before the network")
     pixel_scale: float | None = Field(None, gt=0, description="2D: divide by this; None: by width and height")
     pixel_shift: float = Field(0.0, description="2D: subtract this after the division")
+    six_d_layout: Literal["columns", "rows"] = Field("columns", description="smpl: the papers' or the toolkit's")
 
     @model_validator(mode="after")
     def _root_is_known(self) -> PublishedData:
@@ -131,7 +132,7 @@ def _layouts(data: PublishedData, phase: Phase) -> Iterator[tuple[str, str]]:
 
 def _sequence(data: PublishedData, estimate: SmoothNetSequence, truth: SmoothNetSequence) -> PublishedSequence:
     if data.representation == "smpl":
-        noisy, clean = (_six_d(sequence.tables["pose"]) for sequence in (estimate, truth))
+        noisy, clean = (_six_d(sequence.tables["pose"], data.six_d_layout) for sequence in (estimate, truth))
         ones = np.ones(noisy.shape[1], dtype=np.float32)
         return PublishedSequence(estimate.name, noisy, clean, ones, 0 * ones)
     dims = _COLUMNS[data.representation]
@@ -176,12 +177,12 @@ def _image_size(truth: SmoothNetSequence) -> tuple[int, int]:
     return truth.imgshape[1], truth.imgshape[0]
 
 
-def _six_d(pose: NDArray[np.float64]) -> Array:
-    """(T, 72) axis-angle -> (T, 144), first two columns of each matrix, interleaved (the papers' layout)."""
+def _six_d(pose: NDArray[np.float64], layout: Literal["columns", "rows"]) -> Array:
+    """(T, 72) axis-angle -> (T, 144)."""
     import torch
 
     from poseworks.core.rotations import axis_angle_to_matrix, matrix_to_six_d
 
     vectors: Any = torch.from_numpy(np.ascontiguousarray(pose)).reshape(len(pose), -1, 3)
-    six: Array = matrix_to_six_d(axis_angle_to_matrix(vectors), layout="columns").reshape(len(pose), -1).float().numpy()
+    six: Array = matrix_to_six_d(axis_angle_to_matrix(vectors), layout=layout).reshape(len(pose), -1).float().numpy()
     return six

@@ -71,7 +71,9 @@ def _errors(output: NDArray[np.float32], sequence: PublishedSequence, data: Publ
     truth = sequence.clean[: len(output)]
     if data.representation == "smpl":
         matrices = [
-            six_d_to_matrix(torch.from_numpy(np.ascontiguousarray(x)).reshape(len(x), -1, 6).double(), layout="columns")
+            six_d_to_matrix(
+                torch.from_numpy(np.ascontiguousarray(x)).reshape(len(x), -1, 6).double(), layout=data.six_d_layout
+            )
             for x in (output, truth)
         ]
         return {"rotation_error_deg": geodesic_distance(*matrices).rad2deg().mean(dim=1)}
