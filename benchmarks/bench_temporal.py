@@ -13,9 +13,10 @@ from benchmarks.common import DATA, Cell, Table, describe, measure_machine, time
 from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, read_poses
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
-from poseworks.temporal.datasets import read_clips, read_pairs
 from poseworks.temporal.deciwatch import DeciWatchConfig
-from poseworks.temporal.evaluation import (
+from poseworks.temporal.filters import Gaussian, OneEuro
+from poseworks.temporal.learning.datasets import read_clips, read_pairs
+from poseworks.temporal.learning.evaluation import (
     Figures,
     Noisy,
     Smoother,
@@ -28,7 +29,6 @@ from poseworks.temporal.evaluation import (
     noisy_clips,
     sparse,
 )
-from poseworks.temporal.filters import Gaussian, OneEuro
 from poseworks.temporal.published import deciwatch_multiply_adds, smoothnet_multiply_adds
 from poseworks.temporal.smoothing import SmoothSettings, smooth
 from poseworks.temporal.smoothnet import SmoothNetConfig

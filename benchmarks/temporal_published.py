@@ -1,7 +1,7 @@
 """The published tables row by row: the claim, and ours where the licensed data and the weight files are present.
 
-Data are looked for in POSEWORKS_DATA (see `poseworks.temporal.published_data`), weights in POSEWORKS_WEIGHTS (see
-`poseworks.temporal.published_protocols`).
+Data are looked for in POSEWORKS_DATA (see `poseworks.temporal.learning.published_data`), weights in POSEWORKS_WEIGHTS (see
+`poseworks.temporal.learning.published_protocols`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import partial
 
 from benchmarks.common import Cell, Table
 from poseworks.core.errors import CheckpointError, ConfigError, DataError, PoseworksError
-from poseworks.temporal.published_data import PublishedData, PublishedSequence, find_published, read_published
-from poseworks.temporal.published_evaluation import Row
-from poseworks.temporal.published_protocols import (
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, find_published, read_published
+from poseworks.temporal.learning.published_evaluation import Row
+from poseworks.temporal.learning.published_protocols import (
     ClaimRow,
     ClaimTable,
     load_row,

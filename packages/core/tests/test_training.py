@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from poseworks.core.errors import CheckpointError, ConfigError, DataError
 from poseworks.core.training import TrainResult, TrainSettings, average_weight, learning_rate_at, make_optimizer, train
-from poseworks.core.training_random import derived_seed, seed_everything
+from poseworks.core.training.random import derived_seed, seed_everything
 
 BASE: dict[str, Any] = {"steps": 40, "steps_per_epoch": 10, "batch_size": 8, "log_every": 7, "checkpoint_every": 6}
 FULL: dict[str, Any] = {**BASE, "ema_decay": 0.9, "keep": "best", "validate_every": 9, "clip_norm": 0.5}

@@ -8,7 +8,7 @@ import pytest
 from poseworks.core.testing import walking_poses
 from poseworks.temporal import Gaussian, SmoothSettings, smooth
 from poseworks.temporal.guard import guard
-from poseworks.temporal.noise import NoiseModel, detector_noise
+from poseworks.temporal.learning.noise import NoiseModel, detector_noise
 from poseworks.temporal.spectrum import noise_level, noise_share, spectra
 
 PLAIN = NoiseModel(sigma=0.02, joint_spread=0, clip_spread=0, burst_rate=0)

@@ -198,7 +198,7 @@ def train(
 ) -> None:
     """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
     from poseworks.core.cli import choose_device, print_result
-    from poseworks.temporal.training import train_recipe
+    from poseworks.temporal.learning.training import train_recipe
 
     overrides = [*set_]
     if seed is not None:
@@ -231,9 +231,9 @@ def evaluate(
     """The published protocol on published data: the error of input and output beside the claim."""
     from poseworks.core.cli import choose_device, make_table, print_result
     from poseworks.core.errors import ConfigError
+    from poseworks.temporal.learning.published_evaluation import evaluate_recipe
+    from poseworks.temporal.learning.recipes import read_recipe
     from poseworks.temporal.loading import load
-    from poseworks.temporal.published_evaluation import evaluate_recipe
-    from poseworks.temporal.recipes import read_recipe
 
     name = model or getattr(read_recipe(recipe), "claims_of", None)
     if name is None:

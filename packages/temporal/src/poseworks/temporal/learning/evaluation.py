@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.temporal.filters import Chain, Gaussian, Median, OneEuro, SavitzkyGolay
-from poseworks.temporal.noise import FIT_2D, FIT_3D, detector_noise
+from poseworks.temporal.learning.noise import FIT_2D, FIT_3D, detector_noise
 from poseworks.temporal.preparation import person_size
 
 if TYPE_CHECKING:
-    from poseworks.temporal.datasets import Clip, Pair
+    from poseworks.temporal.learning.datasets import Clip, Pair
     from poseworks.temporal.windows import WindowNetwork
 
 Array = NDArray[np.float32]

@@ -13,11 +13,11 @@ from torch.testing import assert_close
 
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.testing import seeded_input
-from poseworks.temporal.published_data import PublishedData, PublishedSequence, read_published
-from poseworks.temporal.published_evaluation import evaluate_published, evaluate_recipe
-from poseworks.temporal.published_training import PublishedTask
-from poseworks.temporal.recipes import read_recipe
-from poseworks.temporal.training import train_recipe
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, read_published
+from poseworks.temporal.learning.published_evaluation import evaluate_published, evaluate_recipe
+from poseworks.temporal.learning.published_training import PublishedTask
+from poseworks.temporal.learning.recipes import read_recipe
+from poseworks.temporal.learning.training import train_recipe
 
 SMALL = ("training.epochs=1", "training.steps_per_epoch=2", "training.batch_size=3")
 LENGTHS = (140, 105, 30)
@@ -132,7 +132,7 @@ def test_an_epoch_is_counted_from_the_data_and_drawn_from_all_windows(folder: Pa
 
 
 def test_metrics_equal_the_published_ones() -> None:
-    case = json.loads((Path(__file__).parent / "reference" / "metrics_losses.json").read_text())
+    case = json.loads((Path(__file__).parents[1] / "reference" / "metrics_losses.json").read_text())
     truth, noise = (seeded_input(*case["input"][key]["seeded_input"]).reshape(50, -1) for key in ("gt", "noise"))
     ones = np.ones(42, dtype=np.float32)
     sequence = PublishedSequence("a", truth + noise, truth, ones, 0 * ones)

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from poseworks.core.errors import DataError
-from poseworks.temporal.noise import FIT_3D, NoiseModel, detector_noise
+from poseworks.temporal.learning.noise import FIT_3D, NoiseModel, detector_noise
 
 Array = NDArray[np.float32]
 

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from poseworks.core.training import TrainSettings
 from poseworks.temporal.deciwatch import DeciWatch
+from poseworks.temporal.learning.losses import deciwatch_loss, smoothnet_loss
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence
+from poseworks.temporal.learning.published_evaluation import evaluate_published
+from poseworks.temporal.learning.recipes import PublishedDeciWatch, PublishedSmoothNet
+from poseworks.temporal.learning.sampling import WindowSampler
 from poseworks.temporal.loading import Network
-from poseworks.temporal.losses import deciwatch_loss, smoothnet_loss
 from poseworks.temporal.preparation import Preparation
-from poseworks.temporal.published_data import PublishedData, PublishedSequence
-from poseworks.temporal.published_evaluation import evaluate_published
-from poseworks.temporal.recipes import PublishedDeciWatch, PublishedSmoothNet
-from poseworks.temporal.sampling import WindowSampler
 from poseworks.temporal.smoothnet import SmoothNet
 
 

@@ -12,9 +12,9 @@ from torch.testing import assert_close
 
 from poseworks.core.errors import ShapeError
 from poseworks.core.testing import seeded_input
-from poseworks.temporal.losses import clip_loss, deciwatch_loss, smoothnet_loss
+from poseworks.temporal.learning.losses import clip_loss, deciwatch_loss, smoothnet_loss
 
-CASE = json.loads((Path(__file__).parent / "reference" / "metrics_losses.json").read_text())
+CASE = json.loads((Path(__file__).parents[1] / "reference" / "metrics_losses.json").read_text())
 EXPECTED = CASE["expected"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import mutations
-from poseworks.temporal.datasets import read_clips, read_pairs
+from poseworks.temporal.learning.datasets import read_clips, read_pairs
 
 LENGTHS = (5, 8, 3)
 

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress as progress_bar
-from poseworks.core.training_files import RunFolder, TrainState, summary_writer
-from poseworks.core.training_processes import Processes, processes
-from poseworks.core.training_random import deterministic_torch, kept_random_state, seed_everything
+from poseworks.core.training.files import RunFolder, TrainState, summary_writer
+from poseworks.core.training.processes import Processes, processes
+from poseworks.core.training.random import deterministic_torch, kept_random_state, seed_everything
 
 
 class TrainSettings(BaseModel, frozen=True, extra="forbid"):

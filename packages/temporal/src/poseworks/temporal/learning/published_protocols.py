@@ -25,10 +25,10 @@ from torch import Tensor
 
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.model_cards import find_weights
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, Representation
+from poseworks.temporal.learning.published_evaluation import Row, evaluate_published
 from poseworks.temporal.loading import Network, load
 from poseworks.temporal.published import Published, claim_rows, claim_tables, published_weights
-from poseworks.temporal.published_data import PublishedData, PublishedSequence, Representation
-from poseworks.temporal.published_evaluation import Row, evaluate_published
 from poseworks.temporal.windows import WindowNetwork
 
 Pair = tuple[float, float]

@@ -18,8 +18,8 @@ from poseworks.core.config import read_config
 from poseworks.core.errors import ConfigError
 from poseworks.core.training import TrainSettings
 from poseworks.temporal.deciwatch import DeciWatchConfig
-from poseworks.temporal.published_data import PublishedData
-from poseworks.temporal.sampling import MotionSampling
+from poseworks.temporal.learning.published_data import PublishedData
+from poseworks.temporal.learning.sampling import MotionSampling
 from poseworks.temporal.smoothnet import SmoothNetConfig
 
 
@@ -105,4 +105,4 @@ def read_recipe(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
 
 
 def _folder() -> Path:
-    return Path(str(resources.files("poseworks.temporal"))) / "recipes"
+    return Path(str(resources.files("poseworks.temporal.learning"))) / "recipes"

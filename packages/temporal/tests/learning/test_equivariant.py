@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from poseworks.temporal.equivariant import EquivariantSmoothNet, folded, polynomials
+from poseworks.temporal.learning.equivariant import EquivariantSmoothNet, folded, polynomials
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
 from poseworks.temporal.windows import apply_windows
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from poseworks.core.errors import ConfigError, ShapeError
-from poseworks.temporal.noise import FIT_2D, FIT_3D, NoiseModel, detector_noise, swap_sides
+from poseworks.temporal.learning.noise import FIT_2D, FIT_3D, NoiseModel, detector_noise, swap_sides
 
 PLAIN = NoiseModel(sigma=2.0, joint_spread=0, clip_spread=0, burst_rate=0)
 

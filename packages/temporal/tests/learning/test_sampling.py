@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from poseworks.core.errors import DataError
-from poseworks.temporal.noise import NoiseModel
-from poseworks.temporal.sampling import MotionSampler, MotionSampling, WindowSampler, resampled
+from poseworks.temporal.learning.noise import NoiseModel
+from poseworks.temporal.learning.sampling import MotionSampler, MotionSampling, WindowSampler, resampled
 
 QUIET = NoiseModel(sigma=0.0)
 

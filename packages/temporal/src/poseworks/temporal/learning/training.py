@@ -21,16 +21,14 @@ from torch import Tensor, nn
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.training import TrainResult, TrainSettings, train
-from poseworks.temporal.datasets import Clip, read_clips
 from poseworks.temporal.deciwatch import DeciWatch, normalised, zero_output_layers
-from poseworks.temporal.equivariant import EquivariantSmoothNet, folded
-from poseworks.temporal.evaluation import Figures, measure, network_smoother, noisy_clips, sparse
-from poseworks.temporal.loading import Network, save
-from poseworks.temporal.losses import clip_loss
-from poseworks.temporal.preparation import Preparation
-from poseworks.temporal.published_data import read_published
-from poseworks.temporal.published_training import PublishedTask
-from poseworks.temporal.recipes import (
+from poseworks.temporal.learning.datasets import Clip, read_clips
+from poseworks.temporal.learning.equivariant import EquivariantSmoothNet, folded
+from poseworks.temporal.learning.evaluation import Figures, measure, network_smoother, noisy_clips, sparse
+from poseworks.temporal.learning.losses import clip_loss
+from poseworks.temporal.learning.published_data import read_published
+from poseworks.temporal.learning.published_training import PublishedTask
+from poseworks.temporal.learning.recipes import (
     OwnDeciWatch,
     OwnSmoothNet,
     PublishedDeciWatch,
@@ -38,7 +36,9 @@ from poseworks.temporal.recipes import (
     Recipe,
     read_recipe,
 )
-from poseworks.temporal.sampling import MotionBatch, MotionSampler
+from poseworks.temporal.learning.sampling import MotionBatch, MotionSampler
+from poseworks.temporal.loading import Network, save
+from poseworks.temporal.preparation import Preparation
 
 _PELVIS = (H36M_17.index("pelvis"), H36M_17.index("left_hip"), H36M_17.index("right_hip"))
 _VALIDATION_DRAWS = (6, 7)  # other draws of the noise than the ones that are reported

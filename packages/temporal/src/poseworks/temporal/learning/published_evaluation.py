@@ -21,9 +21,9 @@ from torch import Tensor
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.metrics import accel_error, mpjpe, pa_mpjpe
 from poseworks.core.rotations import geodesic_distance, six_d_to_matrix
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, read_published
+from poseworks.temporal.learning.recipes import PublishedDeciWatch, PublishedSmoothNet, read_recipe
 from poseworks.temporal.published import published_weights
-from poseworks.temporal.published_data import PublishedData, PublishedSequence, read_published
-from poseworks.temporal.recipes import PublishedDeciWatch, PublishedSmoothNet, read_recipe
 from poseworks.temporal.windows import WindowNetwork, apply_windows
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)

@@ -12,9 +12,8 @@ import torch
 
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.testing import fill, seeded_input
-from poseworks.temporal.published import claim_rows, published_weights
-from poseworks.temporal.published_data import PublishedData, PublishedSequence
-from poseworks.temporal.published_protocols import (
+from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence
+from poseworks.temporal.learning.published_protocols import (
     CLAIM_TABLES,
     ClaimRow,
     data_of,
@@ -23,7 +22,8 @@ from poseworks.temporal.published_protocols import (
     protocols,
     weight_file,
 )
-from poseworks.temporal.recipes import PublishedDeciWatch, PublishedSmoothNet, read_recipe, shipped_recipes
+from poseworks.temporal.learning.recipes import PublishedDeciWatch, PublishedSmoothNet, read_recipe, shipped_recipes
+from poseworks.temporal.published import claim_rows, published_weights
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
 
 ROWS = {table: protocols(table) for table in CLAIM_TABLES}

@@ -1,0 +1,1 @@
+"""How weights come about and are judged: data, noise, losses, recipes, training, evaluation."""
