@@ -120,10 +120,10 @@ def benchmark(session: nox.Session) -> None:
 @nox.parametrize("package", list(PACKAGES))
 def lowest(session: nox.Session, package: str) -> None:
     """A package's tests with the lowest versions that its pyproject allows."""
-    install_group(session, "test")
-    session.install(
-        "-q", "--resolution", "lowest-direct", *(f"./packages/{name}" for name in PACKAGES if name in {"core", package})
-    )
+    ours = [f"./packages/{name}" for name in PACKAGES if name in {"core", package} or package == "pipeline"]
+    session.install("-q", "--resolution", "lowest-direct", *ours)
+    tools = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "test")
+    session.install("-q", *tools)  # what is there already stays as it is
     pytest(session, f"packages/{package}/tests")
 
 

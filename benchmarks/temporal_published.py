@@ -1,7 +1,7 @@
 """The published tables row by row: the claim, and ours where the licensed data and the weight files are present.
 
-Data are looked for in POSEWORKS_DATA (see `poseworks.temporal.learning.published_data`), weights in POSEWORKS_WEIGHTS (see
-`poseworks.temporal.learning.published_protocols`).
+Data are looked for in POSEWORKS_DATA (`learning.published_data` of temporal), weights in POSEWORKS_WEIGHTS
+(`learning.published_protocols`).
 """
 
 from __future__ import annotations

@@ -254,26 +254,30 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path: Path) -> None:
             load(tmp_path / "m")
 
 
-@pytest.mark.parametrize("kind", ["smoothnet", "deciwatch"])
+@pytest.mark.parametrize("kind", ["smoothnet", "deciwatch", "one-channel deciwatch"])
 def test_onnx_gives_what_torch_gives(tmp_path: Path, kind: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     network = (
         SmoothNet(SmoothNetConfig(window=8, output=8, hidden=16, residual_hidden=4)).eval()
         if kind == "smoothnet"
-        else DeciWatch(DeciWatchConfig(channels=5, interval=3, q=2, width=8, layers=1, feedforward=8)).eval()
+        else DeciWatch(
+            DeciWatchConfig(channels=5 if kind == "deciwatch" else 1, interval=3, q=2, width=8, layers=1, feedforward=8)
+        ).eval()
     )
     report = export_onnx(network, tmp_path / "m.onnx")
     assert report.largest_difference < 1e-4
     assert len(report.sizes) == 3
-    x = torch.randn(4, network.window, 5, generator=torch.Generator().manual_seed(1))
+    assert not any(module.training for module in network.modules())
+    channels = 1 if kind.startswith("one") else 5
+    x = 3 + 0.1 * torch.randn(4, network.window, channels, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
     fed = x.mT.contiguous() if kind == "smoothnet" else x
     (y,) = session.run(None, {"x": fed.numpy()})
     found = torch.from_numpy(y)
     assert_close(found.mT if kind == "smoothnet" else found, network.smooth_windows(x), atol=1e-5, rtol=1e-5)
     note = json.loads((tmp_path / "m.json").read_text())
-    assert note["config"]["kind"] == kind
+    assert note["config"]["kind"] == kind.split()[-1]
     assert note["stride"] == network.stride
     with pytest.raises(ConfigError, match="already exists"):
         export_onnx(network, tmp_path / "m.onnx")

@@ -77,7 +77,7 @@ def export_verified(
         raise ConfigError(f"other_sizes: expected at least two, each with {', '.join(names)}.")
     _check_installed()
     here = {name: inputs[x].shape[axis] for x, axes in dynamic_axes.items() for axis, name in axes.items()}
-    training = network.training
+    training = {module: module.training for module in network.modules()}
     network.eval()
     try:
         with atomic_path(target) as new, atomic_path(beside) as note:
@@ -91,7 +91,8 @@ def export_verified(
             report = ExportReport(target, beside, sizes, difference, _opset(new), new.stat().st_size)
             note.write_text(_note(report, inputs, outputs, dynamic_axes, sidecar), encoding="utf-8")
     finally:
-        network.train(training)
+        for module, was_training in training.items():
+            module.training = was_training
     return report
 
 

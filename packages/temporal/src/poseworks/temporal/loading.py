@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from poseworks.core.checkpoints import Checkpoint, find_weights, load_strict, read_checkpoint, read_model, save_model
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.onnx_export import ExportReport, export_verified
-from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
+from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig, normalised
 from poseworks.temporal.models import how_to_get, model_cards, shipped_models, weights_folder
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.published import (
@@ -149,7 +149,10 @@ _BEFORE = {
 
 
 class _Layers(nn.Module):
-    """What an ONNX file computes: the layers alone, without checks, which would fix the sizes."""
+    """What an ONNX file computes: the layers alone, without checks, which would fix the sizes.
+
+    A DeciWatch of one channel sees its windows normalised, as in `DeciWatch.smooth_windows`.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -159,7 +162,11 @@ class _Layers(nn.Module):
         """One input, one output."""
         if isinstance(self.network, SmoothNet):
             return self.network.layers(x)
-        return self.network.layers(x)[0]
+        if self.network.config.channels > 1:
+            return self.network.layers(x)[0]
+        alone, mean, spread = normalised(x, self.network.config.interval)
+        recovered: Tensor = self.network.layers(alone)[0] * spread + mean
+        return recovered
 
 
 def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
