@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from poseworks.core.errors import (
@@ -49,7 +50,6 @@ _HOMES = {
     ),
 }  # fmt: skip
 _MODULES = ("checkpoints", "errors", "files", "formats", "metrics", "poses", "rotations", "shapes", "skeletons")
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BLAZEPOSE_33",
@@ -83,18 +83,4 @@ __all__ = [
     "write_poses",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """A public name or module, imported when it is first asked for."""
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names, and what the module holds besides."""
-    return sorted({*globals(), *__all__, *_MODULES})
+__getattr__, __dir__ = lazy_names(globals(), _HOMES, _MODULES)

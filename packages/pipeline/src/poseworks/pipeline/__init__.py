@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from poseworks.pipeline.demonstration import Clip, demo, demo_clip
@@ -15,7 +16,6 @@ _HOMES = {
     "run": ("RunResult", "run_chain"),
     "steps": ("ChainConfig", "FilterStep", "SmoothStep", "Step", "build"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ChainConfig",
@@ -30,16 +30,4 @@ __all__ = [
     "run_chain",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names, and what the module holds besides."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

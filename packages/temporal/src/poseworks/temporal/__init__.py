@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
@@ -40,7 +41,6 @@ _HOMES = {
     "streaming": ("Stream",),
     "windows": ("apply_windows", "sampled_frames"),
 }  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "PUBLISHED_FILTERS",
@@ -71,16 +71,4 @@ __all__ = [
     "smooth_rotations",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names, and what the module holds besides."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -14,6 +14,7 @@ The published default sets are PUBLISHED_FILTERS; what published code computes b
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -38,30 +39,30 @@ _BATCH_NUMBERS = 2**20  # numbers in one batch of prefixes: 8 MiB
 _PIECE = 4096  # frames that the two-way filter takes at a time
 
 
-class Filter(BaseModel, frozen=True, extra="forbid"):
+class Filter(BaseModel, ABC, frozen=True, extra="forbid"):
     """What all filters share: being called on a clip, whole or with a look-ahead."""
 
     @property
+    @abstractmethod
     def context(self) -> int | None:
         """Past frames that a frame can depend on; None for a recursive filter, which depends on all."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def reach(self) -> int | None:
         """Frames ahead that a frame can depend on, away from the ends; None if there is no bound."""
-        raise NotImplementedError
 
+    @abstractmethod
     def along_time(self, x: Floats) -> Floats:
         """The filter along the first axis of (T, ...), T >= 1, float64."""
-        raise NotImplementedError
 
     def frames(self, x: Floats, look_ahead: int, first: int, stop: int) -> Floats:
         """Frames first ... stop - 1 of the filtered clip x (T, C) with a look-ahead: y_t = filter(x[:t + k + 1])[t].
 
         Away from the start, the end of that prefix is all that matters.
         """
-        if self.context is None or self.reach is None:
-            raise NotImplementedError
+        assert self.context is not None, "recursive filters have a form of their own"
+        assert self.reach is not None
         length, context, reach = len(x), self.context, self.reach
         ahead = min(look_ahead, reach)
         out = np.empty((stop - first, x.shape[1]))

@@ -8,6 +8,7 @@ across windows included. The published recipes (`published_training`) take the l
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def merged(windows: Tensor, stride: int, look_ahead: int | None = None) -> tuple
     return summed(windows * used) / counts.clamp(min=1), counts
 
 
-class _OwnTask:
+class _OwnTask(ABC):
     """What both own recipes share: noisy pieces in, a loss on the merged clip."""
 
     network: nn.Module
@@ -88,13 +89,13 @@ class _OwnTask:
             lead_in=recipe.network.window - 1 if streams else 0,
         )
 
+    @abstractmethod
     def run(self, channels: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Merged (N, T), cover (T,) and further losses of channels (N, T)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finished(self) -> Network:
         """The network as it is used."""
-        raise NotImplementedError
 
     def step_loss(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Loss of a fresh batch, lengths in millimetres."""
@@ -114,9 +115,9 @@ class _OwnTask:
         by_cover = torch.where(cover == cover.max(), torch.ones_like(cover), ends)
         return batch.weights.to(cover.device) * torch.where(cover > 0, by_cover, torch.zeros_like(cover))
 
+    @abstractmethod
     def figures(self) -> Figures:
         """The network, as it is used, on the validation clips."""
-        raise NotImplementedError
 
     def validate(self) -> dict[str, float]:
         """Figures on the validation clips, in mm."""
