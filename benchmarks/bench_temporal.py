@@ -11,10 +11,10 @@ import torch
 
 from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
 from benchmarks.temporal_published import MEASURES as PUBLISHED
-from poseworks.core import PoseSequence, read_poses
+from poseworks.core import PoseSequence, poses_from_arrays, read_poses
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
 from poseworks.temporal.deciwatch import DeciWatchConfig
-from poseworks.temporal.filters import Gaussian, OneEuro
+from poseworks.temporal.filters import Chain, Gaussian, Median, OneEuro
 from poseworks.temporal.learning.datasets import read_clips, read_pairs
 from poseworks.temporal.learning.evaluation import (
     Figures,
@@ -29,6 +29,7 @@ from poseworks.temporal.learning.evaluation import (
     noisy_clips,
     sparse,
 )
+from poseworks.temporal.learning.noise import FIT_3D, detector_noise
 from poseworks.temporal.published import deciwatch_multiply_adds, smoothnet_multiply_adds
 from poseworks.temporal.smoothing import SmoothSettings, smooth
 from poseworks.temporal.smoothnet import SmoothNetConfig
@@ -134,6 +135,39 @@ def sparse_frames(quick: bool) -> Table:
         ("interval", "smoother", *FIGURE_COLUMNS),
         rows,
         ["harm and power kept are those of clean motion of which only the same frames are known"],
+    )
+
+
+def guarded(quick: bool) -> Table:
+    """What `--guard` holds back: on clean motion, and on the same clips with noise."""
+    test = read_clips(DATA / "cmu17.npz", "test")[: 3 if quick else None]
+    smoothers = {
+        "smoothnet-general-w32": load("smoothnet-general-w32"),
+        "Gaussian 3": Gaussian(sigma_frames=3),
+        "median 7 + Gaussian 2": Chain(filters=(Median(window=7), Gaussian(sigma_frames=2))),
+    }
+    rows: list[list[Cell]] = []
+    for name, smoother in smoothers.items():
+        for guard in (False, True):
+            settings = SmoothSettings(guard=guard)
+            moved, raw, error = [], [], []
+            for number, clip in enumerate(test):
+                poses = poses_from_arrays(clip.positions, clip.skeleton, fps=clip.fps, unit="m", frame="world")
+                after = smooth(poses, smoother, settings).poses.positions[0]
+                moved.append(np.linalg.norm(after - clip.positions, axis=-1).mean(axis=1))
+                noise = detector_noise((1, *clip.positions.shape), FIT_3D, np.random.default_rng([8, number]))[0]
+                noisy = poses.replace(positions=poses.positions + noise)
+                denoised = smooth(noisy, smoother, settings).poses.positions[0]
+                raw.append(np.linalg.norm(noise, axis=-1).mean(axis=1))
+                error.append(np.linalg.norm(denoised - clip.positions, axis=-1).mean(axis=1))
+            figures = (1e3 * float(np.concatenate(values).mean()) for values in (moved, raw, error))
+            rows.append([name + (", guarded" if guard else ""), *figures])
+    return Table(
+        "temporal_guard",
+        "The guard: cmu17 test, clean and with fitted noise, 3D (mm, in world coordinates)",
+        ("smoother", "clean motion moves by", "error of the noisy input", "error after smoothing"),
+        rows,
+        ["asked: guarded, clean motion moves by at most 1 mm on average; a single jittery clip may move more"],
     )
 
 
@@ -305,4 +339,4 @@ def infer(network: DeciWatch, x: torch.Tensor) -> object:
         return network(x)
 
 
-MEASURES = (open_3d, open_2d, latency, sparse_frames, real_sensor, real_clips, *PUBLISHED, speed)
+MEASURES = (open_3d, open_2d, latency, sparse_frames, guarded, real_sensor, real_clips, *PUBLISHED, speed)
