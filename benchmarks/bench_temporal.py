@@ -14,7 +14,7 @@ from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, poses_from_arrays, read_poses
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
 from poseworks.temporal.deciwatch import DeciWatchConfig
-from poseworks.temporal.filters import Chain, Gaussian, Median, OneEuro
+from poseworks.temporal.filters import Butterworth, Chain, Filter, Gaussian, Median, OneEuro, SavitzkyGolay
 from poseworks.temporal.learning.datasets import read_clips, read_pairs
 from poseworks.temporal.learning.evaluation import (
     Figures,
@@ -88,26 +88,29 @@ def open_2d(quick: bool) -> Table:
 def latency(quick: bool) -> Table:
     """Quality against look-ahead, all smoothers on one table."""
     data = clips("fit3d", quick)
+    filters: dict[str, Filter] = {f"Gaussian {s:g}": Gaussian(sigma_frames=s) for s in (1, 2, 3)}
+    filters["median 7 + Gaussian 2"] = Chain(filters=(Median(window=7), Gaussian(sigma_frames=2)))
+    filters["Savitzky-Golay 21, 2"] = SavitzkyGolay(window=21, order=2)
+    filters["Butterworth 4 Hz"] = Butterworth(cutoff_hz=4, fps=30)
     rows: list[list[Cell]] = []
-    general = load("smoothnet-general-w32")
     for k in (0, 1, 2, 4, 8, 16, 31):
-        smoothers: dict[str, Smoother] = {"smoothnet-general-w32": network_smoother(general, look_ahead=k, unit_m=1e-3)}
-        trained = [name for own, name in STREAMING.items() if own == k]
-        for name in trained:
-            smoothers[name] = network_smoother(load(name), look_ahead=k, unit_m=1e-3)
-        sigmas = {f"Gaussian {s:g}": Gaussian(sigma_frames=s) for s in (1, 2, 3)}
-        for name, gaussian in sigmas.items():
-            smoothers[name] = lambda x, gaussian=gaussian, k=k: gaussian.offline(x, look_ahead=k)  # type: ignore[misc]
-        euros = {f"One-Euro {cutoff}, {beta}": one_euro(cutoff, beta) for cutoff, beta in ((0.05, 3e-3), (0.3, 3e-4))}
+        names = [STREAMING[k], *OFFLINE] if k in STREAMING else list(OFFLINE)
+        smoothers: dict[str, Smoother] = {
+            name: network_smoother(load(name), look_ahead=k, unit_m=1e-3) for name in names
+        }
+        smoothers |= {name: partial(filter_.offline, look_ahead=k) for name, filter_ in filters.items()}
         if k == 0:
-            smoothers |= euros
+            smoothers |= {f"One-Euro {c}, {b}": one_euro(c, b) for c, b in ((0.05, 3e-3), (0.3, 3e-4))}
         rows += [[k, *figures_row(name, measure(smoother, data))] for name, smoother in smoothers.items()]
     return Table(
         "temporal_latency",
         "Quality against latency: cmu17 test, fitted noise, 3D (mm, mm per frame squared)",
         ("look-ahead, frames", "smoother", *FIGURE_COLUMNS),
         rows,
-        ["a One-Euro filter is causal: more look-ahead does not change it", "31 frames: the full window of 32"],
+        [
+            "a One-Euro filter is causal: more look-ahead does not change it",
+            "31 frames: the full window of 32",
+        ],
     )
 
 
