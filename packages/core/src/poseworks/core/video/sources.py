@@ -96,6 +96,7 @@ class RecordingFile:
         self._av = pyav()
         self._problems = {"undecoded": 0, "damaged": 0}
         self._decoded, self._broken_off = 0, ""
+        self._place: int | None = None
         self._file = _open_file(path)
         try:
             self._container = self._open()
@@ -110,13 +111,15 @@ class RecordingFile:
         self._file.seek(0)
         if not self._head:
             raise DataError(f"{self.path}: is empty. {_EXPECTED}.")
+        # Names of songs and cameras in another encoding are no fault; PyAV 19 takes them as they are.
+        tolerant = {"metadata_errors": "replace"} if int(self._av.__version__.split(".")[0]) < 19 else {}
         try:
             container: InputContainer = self._av.open(
                 _Bytes(self._file),
                 "r",
                 options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
-                metadata_errors="replace",
                 buffer_size=_BUFFER,
+                **tolerant,
             )
         except self._av.error.FFmpegError as error:
             raise DataError(
@@ -144,7 +147,7 @@ class RecordingFile:
         """Copies what the header says: the stream no longer tells once its container is closed."""
         stream, self.container = self._stream, self._container.format.name
         self.picture = self.container.endswith("_pipe")
-        self.codec = stream.codec_context.name
+        self.codec = stream.codec_context.codec.canonical_name
         if not self.picture:
             stream.thread_type = "AUTO"
             stream.codec_context.thread_count = min(_THREADS, os.cpu_count() or 1)
@@ -207,8 +210,10 @@ class RecordingFile:
     def _time(self, frame: VideoFrame) -> float | None:
         if self.picture or self._base is None:
             return None
-        # An AVI file states no times of presentation: its frames come in the order and at the times of decoding.
-        ticks = frame.dts if self.container == "avi" else frame.pts
+        ticks = frame.pts
+        if self.container == "avi":  # states no times of presentation, only places of packets: one frame follows each
+            after = None if self._place is None else self._place + 1
+            ticks = self._place = after if frame.dts is None else frame.dts
         return None if ticks is None else float(ticks * (frame.time_base or self._base))
 
     def notes(self, end_s: float) -> list[str]:

@@ -38,7 +38,7 @@ def plays_in_browser(info: VideoInfo) -> bool:
     family = "webm" if suffix == ".webm" else "mp4"
     return (
         family in info.container.split(",")
-        and info.codec.removeprefix("lib").replace("dav1d", "av1") in _BROWSER_CODECS.get(suffix, ())
+        and info.codec in _BROWSER_CODECS.get(suffix, ())
         and info.pixel_format in _EIGHT_BIT
     )
 
