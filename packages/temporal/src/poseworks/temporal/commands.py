@@ -41,6 +41,9 @@ def smooth(
             "butterworth:cutoff_hz=6,order=2, or a published set such as gaussian_paper."
         ),
     ] = None,
+    unswap: Annotated[
+        bool, Parameter(negative="", help="First exchange left and right back where the detector exchanged them.")
+    ] = False,
     guard: Annotated[
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
@@ -76,6 +79,7 @@ def smooth(
     settings = _settings(
         **({} if max_gap is None else {"max_gap_s": max_gap}),
         min_confidence=min_confidence,
+        unswap=unswap,
         guard=guard,
         latency_frames=latency,
         stride=stride,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,15 @@ class Notes:
     def empty(self, person: int) -> None:
         """A person without a single position."""
         self.add(f"{self.name(person)}: never observed, left as it is")
+
+    def exchanged(self, changed: Sequence[NDArray[np.intp]]) -> None:
+        """Frames of each person in which left and right were put back."""
+        for person, frames in enumerate(changed):
+            if len(frames):
+                count = f"{len(frames)} frame{'s' if len(frames) > 1 else ''}"
+                self.add(f"{count} of {self.name(person)} had left and right exchanged: exchanged back")
+        if any(map(len, changed)):
+            self.add("the harm report compares with the poses in which left and right were exchanged back")
 
     def unsure(self, person: int, count: int) -> None:
         """Positions left out for their confidence."""

@@ -1,9 +1,10 @@
 """Poses in, smoothed poses out: units, root, gaps, people and the guard around any network or filter.
 
-Each person alone, in this order: joints below the asked confidence are taken as missing; positions are brought to the
-scale that the weights expect and, where they expect it, made relative to the root, whose own track joins the others;
-short gaps are bridged and long ones cut the tracks into pieces; the smoother sees each piece as (frames,
-joints x axes); all of it is undone; the guard draws back what the input's noise does not explain.
+Left and right that the detector exchanged are put back first, if asked. Then each person alone, in this order: joints
+below the asked confidence are taken as missing; positions are brought to the scale that the weights expect and, where
+they expect it, made relative to the root, whose own track joins the others; short gaps are bridged and long ones cut
+the tracks into pieces; the smoother sees each piece as (frames, joints x axes); all of it is undone; the guard draws
+back what the input's noise does not explain.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, Positiv
 
 from poseworks.core import PoseSequence, history_entry
 from poseworks.core.errors import ConfigError, DataError, SkeletonError
+from poseworks.core.swaps import repair_swaps
 from poseworks.temporal.filters import Filter, OneEuro
 from poseworks.temporal.gaps import Bridged, Piece, bridge_confidence, bridge_gaps, runs
 from poseworks.temporal.guard import guard
@@ -45,6 +47,7 @@ class SmoothSettings(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         max_gap_s: longest gap, in seconds, that is interpolated; DeciWatch's own interval always is.
         min_confidence: joints below it count as missing.
+        unswap: first exchange left and right back where the detector exchanged them (`poseworks.core.swaps`).
         guard: limit each correction to what the input's own noise explains.
         latency_frames: None, or how many frames of the future a frame may know, as in a stream.
         stride: frames between windows; None: as published (1, or DeciWatch's interval).
@@ -54,6 +57,7 @@ class SmoothSettings(BaseModel, frozen=True, extra="forbid"):
 
     max_gap_s: NonNegativeFloat = 0.5
     min_confidence: float = Field(0.0, ge=0, le=1)
+    unswap: bool = False
     guard: bool = False
     latency_frames: NonNegativeInt | None = None
     stride: PositiveInt | None = None
@@ -63,7 +67,7 @@ class SmoothSettings(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What came out: the poses, sentences that a reader has to know, and what it did to the motion."""
+    """What came out: the poses, sentences that a reader has to know, and what it did to the (unswapped) motion."""
 
     poses: PoseSequence
     notes: tuple[str, ...]
@@ -96,6 +100,12 @@ def smooth(
     settings = settings or SmoothSettings()
     _check(poses, smoother, settings)
     notes = Notes(poses)
+    if settings.unswap:
+        # What follows sees the repaired poses alone, the harm report too: against the exchanged frames, whose jumps
+        # look like motion, it would call the repair itself over-smoothed.
+        repaired = repair_swaps(poses)
+        poses = repaired.poses
+        notes.exchanged(repaired.changed)
     preparation = _preparation(smoother, poses)
     for sentence in rate_notes(poses, preparation):
         notes.add(sentence)
@@ -364,6 +374,10 @@ def _check(poses: PoseSequence, smoother: WindowNetwork | Filter, settings: Smoo
     if settings.guard and settings.latency_frames is not None:
         raise ConfigError(
             "guard: it reads the noise from the whole clip, which a latency forbids. Drop one of the two."
+        )
+    if settings.unswap and settings.latency_frames is not None:
+        raise ConfigError(
+            "unswap: it compares the frames of the whole clip, which a latency forbids. Drop one of the two."
         )
     if settings.latency_frames is not None and settings.short != "pad":
         raise ConfigError(f"short: a latency starts with padding (pad), not {settings.short}. Drop one of the two.")
