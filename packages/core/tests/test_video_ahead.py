@@ -165,6 +165,10 @@ class TestClock:
         np.testing.assert_allclose(times, [0, 0.1, 0.11, 0.2, 0.21, 0.3])
         assert notes == ["2 frames with a time that does not rise: placed a tenth of a frame after the one before."]
 
+    def test_mended_times_stay_apart_whatever_rate_a_header_states(self) -> None:
+        times, _ = pushed(90000, [0.0, 0.0, 0.1])
+        np.testing.assert_allclose(times, [0, 1e-4, 0.1])
+
     def test_a_clock_that_is_set_back_goes_on(self) -> None:
         times, notes = pushed(10, [50.0, 50.1, 53.0, 0.0, 0.1, 0.4, 9.0, -100.0])
         np.testing.assert_allclose(times, [0, 0.1, 3.0, 3.1, 3.2, 3.5, 12.1, 12.2])

@@ -1,6 +1,7 @@
 """Files for browsers: what is written is what PyAV reads back, and a file is the old one or the new one."""
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def boxes(path: Path) -> list[str]:
 
 
 class TestWriteVideo:
-    @pytest.mark.parametrize(("fps", "rate"), [(30, "30"), (29.97002997, "30000/1001"), (12.5, "25/2"), (0.5, "1/2")])
+    @pytest.mark.parametrize(("fps", "rate"), [(30, "30/1"), (29.97002997, "30000/1001"), (12.5, "25/2"), (0.5, "1/2")])
     def test_frames_at_an_even_rate(self, tmp_path: Path, fps: float, rate: str) -> None:
         frames = [smooth(n) for n in range(8)]
         write_video(tmp_path / "a.mp4", frames, fps=fps)
@@ -53,7 +54,8 @@ class TestWriteVideo:
         np.testing.assert_allclose(times, np.arange(8) / fps, atol=1e-4)
         with av.open(str(tmp_path / "a.mp4")) as container:
             stream = container.streams.video[0]
-            assert (stream.codec_context.name, stream.pix_fmt, str(stream.average_rate)) == ("h264", "yuv420p", rate)
+            assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+            assert Fraction(str(stream.average_rate)) == Fraction(rate)
         order = boxes(tmp_path / "a.mp4")
         assert order.index("moov") < order.index("mdat")  # plays before it is loaded
 

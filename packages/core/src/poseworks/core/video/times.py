@@ -16,6 +16,9 @@ EVEN_S = 0.001 + 1e-6
 RESTART_FRAMES, RESTART_S = 5, 0.1
 """A clock that goes back by more than both has been set anew; by less, single frames are out of order."""
 
+LEAST_STEP_S = 1e-4
+"""Times that are mended stay apart by more than a tick of a written file, however high a rate a header states."""
+
 
 def even_rate(times: ArrayLike, fps: float) -> tuple[float, NDArray[np.float64] | None]:
     """Frames per second, and the times where the frames are not evenly spaced (else None).
@@ -82,7 +85,7 @@ class Clock:
                 self._zero = stated - time
             else:
                 self.unordered += 1
-                time = before + 0.1 / self.fps
+                time = before + max(0.1 / self.fps, LEAST_STEP_S)
         self._stated = (index, time)
         self.times.append(time)
         return time
