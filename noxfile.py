@@ -16,7 +16,12 @@ nox.options.reuse_venv = "no"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-PACKAGES = {"core": "poseworks-core", "temporal": "poseworks-temporal", "pipeline": "poseworks"}
+PACKAGES = {
+    "core": "poseworks-core",
+    "keypoints": "poseworks-keypoints",
+    "temporal": "poseworks-temporal",
+    "pipeline": "poseworks",
+}
 
 
 def sync(session: nox.Session, *arguments: str) -> None:
@@ -84,7 +89,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     # One namespace hides siblings from deptry, and it sees no module that only a library imports for us.
-    unseen = "|".join(["poseworks-core", "poseworks-temporal", "onnxscript", "tensorboard"])
+    unseen = "|".join(["poseworks-core", "poseworks-keypoints", "poseworks-temporal", "onnxscript", "tensorboard"])
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
             session.run("deptry", "src", "--known-first-party", "poseworks", "-pri", f"DEP002={unseen}", silent=True)

@@ -24,6 +24,7 @@ them and no other at 30 and 60 frames per second, at 6 four in five. Of 39,036 f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -67,19 +68,28 @@ def repair_swaps(poses: PoseSequence) -> Repaired:
         poses: any skeleton, 2D or 3D, any unit. One without left and right joints comes back as it is.
     """
     skeleton = poses.known_skeleton() or skeleton_from_names(poses.joint_names)
-    found = tuple(np.flatnonzero(_exchanged(poses, person, skeleton)) for person in range(poses.num_people))
+    changed = tuple(np.flatnonzero(_exchanged(poses, person, skeleton)) for person in range(poses.num_people))
+    return Repaired(exchange_sides(poses, changed), changed)
+
+
+def exchange_sides(poses: PoseSequence, frames: Sequence[NDArray[np.intp]]) -> PoseSequence:
+    """The same poses with left and right exchanged in the given frames of each person, and a `history` that says so.
+
+    For what belongs to repaired poses and shares their labels, such as a detector's 3D beside its 2D.
+    """
+    skeleton = poses.known_skeleton() or skeleton_from_names(poses.joint_names)
     positions, confidence = poses.positions.copy(), poses.confidence.copy()
     mirrored = list(skeleton.mirrored)
-    for person, frames in enumerate(found):
-        positions[person, frames] = poses.positions[person, frames][:, mirrored]
-        confidence[person, frames] = poses.confidence[person, frames][:, mirrored]
+    for person, rows in enumerate(frames):
+        positions[person, rows] = poses.positions[person, rows][:, mirrored]
+        confidence[person, rows] = poses.confidence[person, rows][:, mirrored]
     ids = range(poses.num_people) if poses.person_ids is None else poses.person_ids.tolist()
     people: list[dict[str, Any]] = [
-        {"person": int(number), "exchanged": len(frames), "frames": _ranges(frames)}
-        for number, frames in zip(ids, found, strict=True)
+        {"person": int(number), "exchanged": len(rows), "frames": _ranges(rows)}
+        for number, rows in zip(ids, frames, strict=True)
     ]
     entry = history_entry("repair_swaps", "poseworks-core", {"people": people})
-    return Repaired(poses.replace(positions=positions, confidence=confidence).with_step(entry), found)
+    return poses.replace(positions=positions, confidence=confidence).with_step(entry)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""The networks: which files there are, and running one with onnxruntime. Nothing is ever fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseworks.core.errors import CheckpointError, ConfigError
+from poseworks.core.files import sha256
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+HERE = Path(__file__).parent / "networks"
+
+
+class Network:
+    """One ONNX file, opened when it is first run."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        if threads < 1:
+            raise ConfigError(f"threads: expected 1 or more, got {threads}.")
+        self.path, self.threads = path, threads
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file."""
+        return sha256(self.path)
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            return onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own classes share no base below it
+            raise CheckpointError(
+                f"{self.path}: onnxruntime cannot open it ({str(error).splitlines()[0]}). Expected a pose network as "
+                "ONNX; get the file again, or make it anew: poseworks-keypoints convert."
+            ) from error
+
+    def run(self, image: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, Any]:
+        """Its outputs by name, for one image (H, W, 3)."""
+        return dict(zip(outputs, self._session.run(list(outputs), {"image": image[None]}), strict=True))

@@ -1,0 +1,270 @@
+"""Several people followed from frame to frame: one region each, new people by the detector now and then, steady ids.
+
+    each frame    every person: landmarks in the region that the frame before gave; presence < 0.5: lost
+                  two regions on one body: the one that jumped there is lost
+    at times      the detector, for people whom nobody follows; one who was lost shortly before gets the old id
+
+The original follows one person and runs the detector only while there is none (Bazarevsky et al. 2020, sec. 2.1);
+limited to one person (`people=1`), this does the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.skeletons import BLAZEPOSE_33, Skeleton
+from poseworks.keypoints.detector import FAR, NEAR, Detector
+from poseworks.keypoints.landmarks import MIN_PRESENCE, LandmarkNetwork, Landmarks
+from poseworks.keypoints.models import detector_file, landmark_file
+from poseworks.keypoints.one_euro import CircleFilter
+from poseworks.keypoints.region import Floats, Image, Region, region_of
+from poseworks.keypoints.sessions import Network
+
+_SEARCH_S = 0.33  # between two searches for more people
+_SEARCH_PUSHES = 4  # and at least so many pushes, where only every N-th frame is looked at
+_MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
+_MEMORY_S = 1.5  # how long a lost person is waited for
+_LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
+_SAME_BODY = 0.1  # of the smaller region's side: median distance of keypoints below which two are one
+_SAME_PERSON = 0.5  # sides of the region: how far from where a lost person should be they are found again
+_NEAR_CENTRE = 0.2  # the same: a detection so near to a followed person is that person
+_SIZE_RATIO = 1.7
+_GHOST_INSIDE, _GHOST_SIZE = 0.8, 0.6
+_HALF_SECOND = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Somebody in one frame.
+
+    Attributes:
+        id: number of the track, from 0 on; kept through short absence.
+        keypoints: (J, 2) pixels (BlazePose: J = 33, blazepose33); they may lie outside the image.
+        confidence: (J,) 0..1, that the keypoint is visible.
+        world: (J, 3) metres about the hips, the network's own guess; None where the detector gives none.
+        presence: 0..1, that there is a person.
+    """
+
+    id: int
+    keypoints: Floats
+    confidence: Floats
+    world: Floats | None
+    presence: float
+
+
+@dataclass
+class _Track:
+    """A person who is followed."""
+
+    id: int
+    region: Region
+    seen: Landmarks
+    time: float
+    filter: CircleFilter = field(default_factory=CircleFilter)
+    velocity: Floats = field(default_factory=lambda: np.zeros(2, np.float32))  # pixels a second, of the hip centre
+
+    def moved(self, seen: Landmarks, time: float, frames: float) -> None:
+        """Takes what was seen in the next frame."""
+        if time > self.time:
+            step = (seen.circle[0] - self.seen.circle[0]) / np.float32(time - self.time)
+            self.velocity = np.float32(0.7) * self.velocity + np.float32(0.3) * step
+        circle = self.filter.push(seen.circle, frames)
+        self.region, self.seen, self.time = region_of(circle[0], circle[1]), seen, time
+
+    def expected(self, time: float) -> Floats:
+        """Where the hip centre should be: straight on for half a second, then it stays."""
+        return self.seen.circle[0] + self.velocity * np.float32(min(time - self.time, _HALF_SECOND))
+
+    def surprise(self, seen: Landmarks, time: float) -> float:
+        """How far the hip centre is from where it should be, in sides of the region."""
+        return math.dist(seen.circle[0], self.expected(time)) / max(self.region.side, 1e-6)
+
+
+class Tracker:
+    """Follows people through frames that are pushed one by one, live or from a file.
+
+    Args:
+        model: landmark network: ``full`` comes with the package, ``heavy`` and ``lite`` are looked for in
+            POSEWORKS_WEIGHTS; or an ONNX file.
+        people: follow at most so many at a time; None: everybody.
+        threads: computing threads of the networks.
+        frames_per_push: frames of the recording from one push to the next.
+        search_first: look for small people in the very first frame too, as for a single picture.
+
+    Raises:
+        ConfigError: an argument is out of its range, or the model is unknown. CheckpointError: it cannot be read.
+    """
+
+    def __init__(
+        self,
+        model: str = "full",
+        people: int | None = None,
+        *,
+        threads: int = 1,
+        frames_per_push: int = 1,
+        search_first: bool = False,
+    ) -> None:
+        if people is not None and people < 1:
+            raise ConfigError(f"people: expected 1 or more, or all, got {people}.")
+        if frames_per_push < 1:
+            raise ConfigError(f"frames_per_push: expected 1 or more, got {frames_per_push}.")
+        self.detector = Detector(Network(detector_file(), threads))
+        self.landmarks = LandmarkNetwork(Network(landmark_file(model), threads))
+        self.people = people
+        self.frames_per_push = frames_per_push
+        self._tracks: list[_Track] = []
+        self._lost: list[_Track] = []
+        self._next_id = 0
+        self._shape: tuple[int, ...] | None = None
+        self._time = -math.inf
+        self._searched_at = -math.inf if search_first else math.nan
+        self._pushes_since_search = 0
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Of the keypoints: blazepose33."""
+        return BLAZEPOSE_33
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Names and SHA-256 of both networks."""
+        networks = (self.detector.network, self.landmarks.network)
+        return {"networks": {network.path.name: network.sha256 for network in networks}}
+
+    def push(self, rgb: Image, time: float) -> list[Person]:
+        """The people in the next frame, in the order of their ids.
+
+        Args:
+            rgb: (H, W, 3) uint8, of the same size each time.
+            time: seconds; it rises from push to push.
+
+        Raises:
+            ShapeError: not such an image, or of another size than the one before. DataError: the time does not rise.
+        """
+        self._check(rgb, time)
+        self._forget(time)
+        self._follow(rgb, time)
+        self._search(rgb, time)
+        self._tracks.sort(key=lambda track: track.id)
+        return [_person(track) for track in self._tracks]
+
+    def _check(self, rgb: Image, time: float) -> None:
+        if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+            got = f"{rgb.dtype} {rgb.shape}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
+            raise ShapeError(f"rgb: expected a uint8 array (H, W, 3), got {got}. Convert the frame to 8-bit RGB first.")
+        if 0 in rgb.shape:
+            raise ShapeError(f"rgb: expected at least one pixel, got {rgb.shape}.")
+        if self._shape not in (None, rgb.shape):
+            raise ShapeError(f"rgb: expected {self._shape} as before, got {rgb.shape}. Use a Tracker for each size.")
+        if not (math.isfinite(time) and time > self._time):
+            raise DataError(f"time: expected seconds that rise from push to push, got {time} after {self._time}.")
+        self._shape, self._time = rgb.shape, time
+
+    def _forget(self, time: float) -> None:
+        """Nobody is waited for longer than the memory lasts."""
+        self._lost = [track for track in self._lost if time - track.time <= _MEMORY_S]
+
+    def _follow(self, rgb: Image, time: float) -> None:
+        """Everybody's next landmarks, and who is lost."""
+        seen = [(track, self.landmarks(rgb, track.region)) for track in self._tracks]
+        kept: list[tuple[_Track, Landmarks]] = []
+        for track, landmarks in sorted(seen, key=lambda pair: pair[0].surprise(pair[1], time)):
+            gone = landmarks.presence < MIN_PRESENCE or _left(landmarks, rgb)
+            if gone or any(_same_body(landmarks, other) for _, other in kept):
+                self._lost.append(track)
+            else:
+                kept.append((track, landmarks))
+        for track, landmarks in kept:
+            track.moved(landmarks, time, self.frames_per_push)
+        self._tracks = [track for track, _ in kept]
+
+    def _search(self, rgb: Image, time: float) -> None:
+        """New people, and lost ones found again."""
+        if self.people is not None and len(self._tracks) >= self.people:
+            return
+        size = self._search_size(rgb, time)
+        if size is None:
+            return
+        found = [detection.region for detection in self.detector(rgb, size)]
+        unknown = [region for region in found if not any(_covers(track, region) for track in self._tracks)]
+        for region in unknown:
+            landmarks = self.landmarks(rgb, region)
+            known = [track.seen for track in self._tracks]
+            if landmarks.presence < MIN_PRESENCE or any(
+                _same_body(landmarks, other) or _part_of(landmarks, other) for other in known
+            ):
+                continue
+            self._tracks.append(self._begin(landmarks, region, time))
+            if len(self._tracks) == self.people:
+                return
+
+    def _search_size(self, rgb: Image, time: float) -> int | None:
+        """The detector's input size for this frame, or None where it is not due."""
+        if math.isnan(self._searched_at):
+            self._searched_at = time
+        self._pushes_since_search += 1
+        pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (_SEARCH_S, _SEARCH_PUSHES)
+        if time - self._searched_at >= pause - 1e-6 and self._pushes_since_search >= pushes:
+            self._searched_at, self._pushes_since_search = time, 0
+            large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
+            return NEAR if large else FAR
+        return None if self._tracks else NEAR
+
+    def _begin(self, landmarks: Landmarks, region: Region, time: float) -> _Track:
+        """A track for somebody new, or the old one of somebody who was lost."""
+        track = min(self._lost, key=lambda lost: lost.surprise(landmarks, time), default=None)
+        if track is not None and track.surprise(landmarks, time) < _SAME_PERSON and _alike(track.region, region):
+            self._lost.remove(track)
+            again = _Track(track.id, region, landmarks, time, velocity=track.velocity)
+        else:
+            again = _Track(self._next_id, region, landmarks, time)
+            self._next_id += 1
+        circle = again.filter.push(landmarks.circle)
+        again.region = region_of(circle[0], circle[1])
+        return again
+
+
+def _person(track: _Track) -> Person:
+    seen = track.seen
+    return Person(track.id, seen.keypoints, seen.visibility, seen.world, seen.presence)
+
+
+def _same_body(a: Landmarks, b: Landmarks) -> bool:
+    """Two sets of landmarks that lie on one person."""
+    distance = np.median(np.linalg.norm(a.keypoints - b.keypoints, axis=1))
+    return bool(distance < _SAME_BODY * min(_diameter(a), _diameter(b)))
+
+
+def _part_of(a: Landmarks, b: Landmarks) -> bool:
+    """`a` is a ghost: a small body that lies on a large one, on a knee for instance."""
+    low, high = b.keypoints.min(axis=0), b.keypoints.max(axis=0)
+    inside = ((a.keypoints >= low) & (a.keypoints <= high)).all(axis=1).mean()
+    return bool(inside > _GHOST_INSIDE and _diameter(a) < _GHOST_SIZE * _diameter(b))
+
+
+def _left(landmarks: Landmarks, rgb: Image) -> bool:
+    """The person is out of the image, or shrunk to nothing."""
+    height, width = rgb.shape[:2]
+    inside = ((landmarks.keypoints >= 0) & (landmarks.keypoints < (width, height))).all(axis=1)
+    return not inside.any() or not _diameter(landmarks) > 1
+
+
+def _diameter(landmarks: Landmarks) -> float:
+    """Of the circle around the body, pixels."""
+    return 2 * math.dist(landmarks.circle[0], landmarks.circle[1])
+
+
+def _covers(track: _Track, region: Region) -> bool:
+    """A region that the detector gives is about the one in which a person is already followed."""
+    distance = math.hypot(region.x - track.region.x, region.y - track.region.y)
+    return distance < _NEAR_CENTRE * track.region.side and _alike(track.region, region)
+
+
+def _alike(a: Region, b: Region) -> bool:
+    """Regions of about one size."""
+    return max(a.side, b.side) < _SIZE_RATIO * min(a.side, b.side)

@@ -1,0 +1,116 @@
+"""What was seen frame by frame as poses: a row for each person, ghosts left out, absence as NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseworks.keypoints.region import Floats
+from poseworks.keypoints.tracking import Person
+
+_SHORTEST_S = 0.25
+_SHORTEST_SHARE = 0.25  # of the frames that were looked at, where a recording is shorter than that
+_LEAST_CONFIDENCE = 0.3
+_MAX_NUMBERS = 250_000_000  # of one array: 1 GB
+
+
+@dataclass
+class Track:
+    """Everything that was seen of one person.
+
+    Attributes:
+        frames: numbers of the frames, rising.
+        keypoints, confidence, world: of each of these frames, as in `Person`; `world` is empty where there is none.
+        sizes: diagonal of the box around the keypoints, pixels.
+    """
+
+    frames: list[int] = field(default_factory=list)
+    keypoints: list[Floats] = field(default_factory=list)
+    confidence: list[Floats] = field(default_factory=list)
+    world: list[Floats] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
+
+    def add(self, frame: int, person: Person) -> None:
+        """Takes the person as seen in a frame."""
+        self.frames.append(frame)
+        self.keypoints.append(person.keypoints)
+        self.confidence.append(person.confidence)
+        if person.world is not None:
+            self.world.append(person.world)
+        self.sizes.append(math.dist(np.min(person.keypoints, axis=0), np.max(person.keypoints, axis=0)))
+
+    @property
+    def weight(self) -> float:
+        """How long and how large: the sum of the sizes over all frames."""
+        return sum(self.sizes)
+
+    @property
+    def mean_confidence(self) -> float:
+        """Over frames and keypoints."""
+        return float(np.mean(self.confidence))
+
+    def positions(self, num_frames: int) -> Floats:
+        """(T, J, 2) pixels, NaN where the person was not seen."""
+        return _spread(self.frames, self.keypoints, num_frames, math.nan)
+
+    def confidences(self, num_frames: int) -> Floats:
+        """(T, J), 0 where the person was not seen."""
+        return _spread(self.frames, self.confidence, num_frames, 0.0)
+
+    def world_positions(self, num_frames: int) -> Floats:
+        """(T, J, 3) metres, NaN where the person was not seen."""
+        return _spread(self.frames, self.world, num_frames, math.nan)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Tracks worth keeping, the longest and largest person first, and their ids; what was left out, in sentences."""
+
+    tracks: tuple[Track, ...]
+    ids: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def choose(tracks: Sequence[Track], looked_at: int, rate: float, people: int | None, num_frames: int) -> Chosen:
+    """People without ghosts, at most `people` of them.
+
+    Left out are tracks that are shorter than a quarter of a second (in a short recording: than a quarter of the
+    frames), and those whose keypoints were hardly ever visible. Ids are counted in the order of first appearance.
+
+    Args:
+        tracks: in the order of their first frames.
+        looked_at: frames that were looked at in all.
+        rate: how many a second.
+        people: None: all.
+        num_frames: T of the recording.
+    """
+    shortest = min(_SHORTEST_S * rate, _SHORTEST_SHARE * looked_at)
+    kept = [t for t in tracks if len(t.frames) >= shortest and t.mean_confidence >= _LEAST_CONFIDENCE]
+    notes = []
+    if len(kept) < len(tracks):
+        notes.append(f"{_count(len(tracks) - len(kept), 'track')} left out: too short, or hardly visible")
+    numbered = sorted(enumerate(kept), key=lambda pair: -pair[1].weight)
+    if people is not None and len(numbered) > people:
+        notes.append(f"{_count(len(numbered) - people, 'more person', 'more people')} seen and left out, as asked")
+        numbered = numbered[:people]
+    room = max(1, _MAX_NUMBERS // max(1, num_frames * 33 * 3))
+    if len(numbered) > room:
+        notes.append(f"{len(numbered)} people are too many for {num_frames} frames: the first {room} are kept")
+        numbered = numbered[:room]
+    return Chosen(tuple(t for _, t in numbered), tuple(i for i, _ in numbered), tuple(notes))
+
+
+def _spread(frames: Sequence[int], values: Sequence[Floats], num_frames: int, missing: float) -> Floats:
+    """(T, ...) with the values in their frames."""
+    seen: NDArray[np.float32] = np.stack(values)
+    array = np.full((num_frames, *seen.shape[1:]), missing, dtype=np.float32)
+    array[list(frames)] = seen
+    return array
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
