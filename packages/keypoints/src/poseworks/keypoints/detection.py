@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.poses import HistoryEntry, poses_from_arrays
 from poseworks.core.skeletons import BLAZEPOSE_33
 from poseworks.core.swaps import exchange_sides, repair_swaps
-from poseworks.core.video import Frame, Video, ahead, even_rate, open_video
+from poseworks.core.video import Video, ahead, even_rate, open_video
 from poseworks.keypoints.region import Image
 from poseworks.keypoints.tracking import Person, Tracker
 from poseworks.keypoints.tracks import Chosen, Track, choose
@@ -193,7 +193,7 @@ def _follow(video: Video, tracker: FrameTracker, every: int, advance: Advance) -
     """Tracks in the order of their first frames, and how many frames were looked at."""
     tracks: dict[int, Track] = {}
     looked_at, before = 0, -1
-    with closing(_decoded(video, every)) as frames:
+    with closing(ahead(video.frames(every), _DECODED_AHEAD)) as frames:
         for frame in frames:
             people = tracker.push(frame.rgb, frame.time)
             for person in people:
@@ -202,11 +202,6 @@ def _follow(video: Video, tracker: FrameTracker, every: int, advance: Advance) -
             advance(frame.index - before, f"{len(people)} people" if len(people) != 1 else "1 person")
             before = frame.index
     return list(tracks.values()), looked_at
-
-
-def _decoded(video: Video, every: int) -> Iterator[Frame]:
-    """The frames to look at, decoded in a thread of their own."""
-    return ahead(video.frames(every), _DECODED_AHEAD)
 
 
 def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any) -> PoseSequence:

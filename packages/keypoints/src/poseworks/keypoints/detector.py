@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseworks.keypoints.region import Floats, Image, Region, around, region_of, sample
 from poseworks.keypoints.sessions import Network
@@ -87,7 +86,7 @@ def decode(values: Floats, logits: Floats, size: int) -> tuple[Floats, Floats]:
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)))
     kept = np.flatnonzero(scores >= _MIN_SCORE)
-    points = (values[kept] / np.float32(size)).reshape(len(kept), 6, 2)
+    points: Floats = (values[kept] / np.float32(size)).reshape(len(kept), 6, 2)
     points[:, [0, 2, 3, 4, 5]] += anchor_centres(size)[kept, None]
     return points, scores[kept].astype(np.float32)
 
@@ -109,13 +108,15 @@ def weighted_nms(points: Floats, scores: Floats) -> list[tuple[Floats, float]]:
         shared = np.prod(np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None), axis=1)
         cluster = left & (shared > _MIN_IOU * (area + area[best] - shared))
         cluster[best] = True
-        found.append((np.average(points[cluster], axis=0, weights=scores[cluster]), float(scores[best])))
+        weights = scores[cluster, None, None]
+        blended: Floats = (points[cluster] * weights).sum(axis=0) / weights.sum()
+        found.append((blended, float(scores[best])))
         left &= ~cluster
     return found
 
 
-def _in_image(points: NDArray[np.floating], score: float, whole: Region) -> Detection:
+def _in_image(points: Floats, score: float, whole: Region) -> Detection:
     """A blended candidate (6, 2) in pixels of the image."""
-    pixels = whole.to_image(points.astype(np.float32))
-    size = (points[1] * whole.side).astype(np.float32)
+    pixels = whole.to_image(points)
+    size = points[1] * np.float32(whole.side)
     return Detection(score, np.concatenate([pixels[0], size]), pixels[2:])

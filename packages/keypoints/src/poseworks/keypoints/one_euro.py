@@ -27,7 +27,8 @@ class CircleFilter:
 
     def __init__(self) -> None:
         self._raw: Floats | None = None
-        self._smooth = self._speed = np.zeros((2, 2), np.float32)
+        self._smooth: Floats = np.zeros((2, 2), np.float32)
+        self._speed: Floats = np.zeros((2, 2), np.float32)
 
     def push(self, circle: Floats, frames: float = 1.0) -> Floats:
         """The filtered circle, `frames` after the one before."""
@@ -37,8 +38,9 @@ class CircleFilter:
         dt = frames * FRAME_S
         diameter = max(2 * math.dist(circle[0], circle[1]), 1e-6)
         gain = _gain(np.float32(_DERIVATIVE_CUTOFF_HZ), dt)
-        self._speed = gain * (circle - self._raw) / (diameter * dt) + (1 - gain) * self._speed
-        share = _gain(_MIN_CUTOFF_HZ + _BETA * np.abs(self._speed), dt)
+        speed = (circle - self._raw) / np.float32(diameter * dt)
+        self._speed = gain * speed + (1 - gain) * self._speed
+        share = _gain(np.float32(_MIN_CUTOFF_HZ) + np.float32(_BETA) * np.abs(self._speed), dt)
         self._smooth = share * circle + (1 - share) * self._smooth
         self._raw = circle
         return self._smooth

@@ -34,7 +34,8 @@ class Region:
 
     def to_image(self, points: Floats) -> Floats:
         """Pixels (K, 2) of points (K, 2) that are given in shares of the square, (0, 0) at its first corner."""
-        return turn(points - np.float32(0.5), self.angle) * np.float32(self.side) + np.float32((self.x, self.y))
+        centre = np.array((self.x, self.y), dtype=np.float32)
+        return np.asarray(turn(points - np.float32(0.5), self.angle) * np.float32(self.side) + centre)
 
 
 def region_of(centre: Floats, rim: Floats) -> Region:

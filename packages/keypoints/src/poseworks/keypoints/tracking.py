@@ -78,7 +78,8 @@ class _Track:
 
     def expected(self, time: float) -> Floats:
         """Where the hip centre should be: straight on for half a second, then it stays."""
-        return self.seen.circle[0] + self.velocity * np.float32(min(time - self.time, _HALF_SECOND))
+        ahead: Floats = self.velocity * np.float32(min(time - self.time, _HALF_SECOND))
+        return np.asarray(self.seen.circle[0] + ahead)
 
     def surprise(self, seen: Landmarks, time: float) -> float:
         """How far the hip centre is from where it should be, in sides of the region."""

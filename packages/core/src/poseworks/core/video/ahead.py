@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ class _End:
     error: BaseException | None = None
 
 
-def ahead(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
+def ahead(iterable: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """The items of `iterable` in their order, made in another thread, at most `depth` + 1 of them in advance.
 
     The thread starts with the first item that is asked for. It ends, and a generator that it reads is closed, when
@@ -34,7 +34,7 @@ def ahead(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
     return _ahead(iterable, depth)
 
 
-def _ahead(iterable: Iterable[T], depth: int) -> Iterator[T]:
+def _ahead(iterable: Iterable[T], depth: int) -> Generator[T, None, None]:
     waiting: queue.Queue[T | _End] = queue.Queue(depth)
     left = threading.Event()
 
