@@ -40,7 +40,7 @@ Flags = NDArray[np.bool_]
 
 LONGEST_GAP_S = 0.5
 """After a longer gap nothing ties the labels to those before it."""
-PENALTY = 0.15
+PENALTY = 0.3
 PENALTY_PER_S = 1.0
 STEP_OF_SIZE = 0.05
 SPEED_OF_SIZE = 0.5

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from poseworks.core.cli import Json, Overwrite, Quiet, Verbose, make_table, print_result, progress, remark
 from poseworks.core.errors import ConfigError
 from poseworks.core.files import refuse_existing
+from poseworks.core.read_options import ReadOptions
 from poseworks.keypoints.options import NETWORK_HELP, DetectOptions
 
 if TYPE_CHECKING:
@@ -90,11 +91,18 @@ def convert(
     print_result(convert_network(file, output, overwrite=overwrite), json=json, quiet=quiet)
 
 
-def inspect(file: Path, *, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def inspect(
+    file: Path,
+    *,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
     """What a file is: a recording, poses of any known format, or a pose network."""
     from poseworks.keypoints.inspection import inspect_file
 
-    print_result(inspect_file(file), json=json, quiet=quiet)
+    print_result(inspect_file(file, reading), json=json, quiet=quiet)
 
 
 def _check_outputs(output: Path, world: Path | None, overwrite: bool) -> None:

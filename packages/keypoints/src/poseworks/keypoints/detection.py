@@ -45,6 +45,10 @@ class FrameTracker(Protocol):
         """The people in the next frame."""
         ...
 
+    def earlier(self) -> list[tuple[float, Person]]:
+        """Times and people: whom the last push found, as they were in frames before it."""
+        ...
+
 
 @dataclass(frozen=True)
 class DetectSettings:
@@ -186,22 +190,24 @@ def _tracker(settings: DetectSettings, video: Video) -> FrameTracker:
         threads=settings.threads,
         frames_per_push=settings.every,
         search_first=video.info.stated_frames == 1,
+        look_back=True,
     )
 
 
 def _follow(video: Video, tracker: FrameTracker, every: int, advance: Advance) -> tuple[list[Track], int]:
     """Tracks in the order of their first frames, and how many frames were looked at."""
     tracks: dict[int, Track] = {}
-    looked_at, before = 0, -1
+    numbers: dict[float, int] = {}
+    before = -1
     with closing(ahead(video.frames(every), _DECODED_AHEAD)) as frames:
         for frame in frames:
+            numbers[frame.time] = frame.index
             people = tracker.push(frame.rgb, frame.time)
-            for person in people:
-                tracks.setdefault(person.id, Track()).add(frame.index, person)
-            looked_at += 1
+            for time, person in [*tracker.earlier(), *((frame.time, person) for person in people)]:
+                tracks.setdefault(person.id, Track()).add(numbers[time], person)
             advance(frame.index - before, f"{len(people)} people" if len(people) != 1 else "1 person")
             before = frame.index
-    return list(tracks.values()), looked_at
+    return sorted(tracks.values(), key=lambda track: track.frames[0]), len(numbers)
 
 
 def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any) -> PoseSequence:

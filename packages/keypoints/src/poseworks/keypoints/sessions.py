@@ -33,7 +33,12 @@ class Network:
         return sha256(self.path)
 
     @cached_property
-    def _session(self) -> onnxruntime.InferenceSession:
+    def session(self) -> onnxruntime.InferenceSession:
+        """Of onnxruntime, on the CPU.
+
+        Raises:
+            CheckpointError: the file is no network.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -50,4 +55,4 @@ class Network:
 
     def run(self, image: NDArray[np.float32], outputs: Sequence[str]) -> dict[str, Any]:
         """Its outputs by name, for one image (H, W, 3)."""
-        return dict(zip(outputs, self._session.run(list(outputs), {"image": image[None]}), strict=True))
+        return dict(zip(outputs, self.session.run(list(outputs), {"image": image[None]}), strict=True))

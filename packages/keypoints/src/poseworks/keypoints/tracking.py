@@ -3,6 +3,7 @@
     each frame    every person: landmarks in the region that the frame before gave; presence < 0.5: lost
                   two regions on one body: the one that jumped there is lost
     at times      the detector, for people whom nobody follows; one who was lost shortly before gets the old id
+    then, if the frames since the last such search are at hand, back through them
 
 The original follows one person and runs the detector only while there is none (Bazarevsky et al. 2020, sec. 2.1);
 limited to one person (`people=1`), this does the same.
@@ -11,6 +12,8 @@ limited to one person (`people=1`), this does the same.
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +31,7 @@ from poseworks.keypoints.sessions import Network
 _SEARCH_S = 0.33  # between two searches for more people
 _SEARCH_PUSHES = 4  # and at least so many pushes, where only every N-th frame is looked at
 _MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
+_MOST_RECENT = 16  # frames kept for looking back
 _MEMORY_S = 1.5  # how long a lost person is waited for
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
 _SAME_BODY = 0.1  # of the smaller region's side: median distance of keypoints below which two are one
@@ -86,6 +90,15 @@ class _Track:
         return math.dist(seen.circle[0], self.expected(time)) / max(self.region.side, 1e-6)
 
 
+@dataclass(frozen=True)
+class _Recent:
+    """A frame since the last search, and who was seen in it."""
+
+    rgb: Image
+    time: float
+    people: list[Landmarks]
+
+
 class Tracker:
     """Follows people through frames that are pushed one by one, live or from a file.
 
@@ -96,6 +109,8 @@ class Tracker:
         threads: computing threads of the networks.
         frames_per_push: frames of the recording from one push to the next.
         search_first: look for small people in the very first frame too, as for a single picture.
+        look_back: keep the frames since the last search (at most 16), and follow whom a search finds back through
+            them; `earlier` then tells of it.
 
     Raises:
         ConfigError: an argument is out of its range, or the model is unknown. CheckpointError: it cannot be read.
@@ -109,6 +124,7 @@ class Tracker:
         threads: int = 1,
         frames_per_push: int = 1,
         search_first: bool = False,
+        look_back: bool = False,
     ) -> None:
         if people is not None and people < 1:
             raise ConfigError(f"people: expected 1 or more, or all, got {people}.")
@@ -125,6 +141,8 @@ class Tracker:
         self._time = -math.inf
         self._searched_at = -math.inf if search_first else math.nan
         self._pushes_since_search = 0
+        self._recent: deque[_Recent] = deque(maxlen=_MOST_RECENT if look_back else 0)
+        self._earlier: list[tuple[float, Person]] = []
 
     @property
     def skeleton(self) -> Skeleton:
@@ -148,11 +166,17 @@ class Tracker:
             ShapeError: not such an image, or of another size than the one before. DataError: the time does not rise.
         """
         self._check(rgb, time)
+        self._earlier = []
         self._forget(time)
         self._follow(rgb, time)
         self._search(rgb, time)
         self._tracks.sort(key=lambda track: track.id)
-        return [_person(track) for track in self._tracks]
+        self._recent.append(_Recent(rgb, time, [track.seen for track in self._tracks]))
+        return [_person(track.id, track.seen) for track in self._tracks]
+
+    def earlier(self) -> list[tuple[float, Person]]:
+        """Times and people: whom the last push found, as they were in frames before it, from the first on."""
+        return self._earlier
 
     def _check(self, rgb: Image, time: float) -> None:
         if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
@@ -175,11 +199,10 @@ class Tracker:
         seen = [(track, self.landmarks(rgb, track.region)) for track in self._tracks]
         kept: list[tuple[_Track, Landmarks]] = []
         for track, landmarks in sorted(seen, key=lambda pair: pair[0].surprise(pair[1], time)):
-            gone = landmarks.presence < MIN_PRESENCE or _left(landmarks, rgb)
-            if gone or any(_same_body(landmarks, other) for _, other in kept):
-                self._lost.append(track)
-            else:
+            if _is_there(landmarks, rgb, [other for _, other in kept]):
                 kept.append((track, landmarks))
+            else:
+                self._lost.append(track)
         for track, landmarks in kept:
             track.moved(landmarks, time, self.frames_per_push)
         self._tracks = [track for track, _ in kept]
@@ -188,51 +211,77 @@ class Tracker:
         """New people, and lost ones found again."""
         if self.people is not None and len(self._tracks) >= self.people:
             return
-        size = self._search_size(rgb, time)
-        if size is None:
+        wide = self._wide_search_due(time)
+        if not wide and self._tracks:
             return
+        large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
+        size = FAR if wide and not large else NEAR
         found = [detection.region for detection in self.detector(rgb, size)]
         unknown = [region for region in found if not any(_covers(track, region) for track in self._tracks)]
         for region in unknown:
             landmarks = self.landmarks(rgb, region)
             known = [track.seen for track in self._tracks]
-            if landmarks.presence < MIN_PRESENCE or any(
-                _same_body(landmarks, other) or _part_of(landmarks, other) for other in known
-            ):
+            if not _is_there(landmarks, rgb, known) or any(_part_of(landmarks, other) for other in known):
                 continue
-            self._tracks.append(self._begin(landmarks, region, time))
+            track, absent_since = self._begin(landmarks, region, time)
+            self._tracks.append(track)
+            if wide:
+                self._earlier = self._back(track, absent_since) + self._earlier
             if len(self._tracks) == self.people:
-                return
+                break
+        if wide:
+            self._recent.clear()
 
-    def _search_size(self, rgb: Image, time: float) -> int | None:
-        """The detector's input size for this frame, or None where it is not due."""
+    def _wide_search_due(self, time: float) -> bool:
+        """It is time to look for everybody, also for small people."""
         if math.isnan(self._searched_at):
             self._searched_at = time
         self._pushes_since_search += 1
         pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (_SEARCH_S, _SEARCH_PUSHES)
-        if time - self._searched_at >= pause - 1e-6 and self._pushes_since_search >= pushes:
-            self._searched_at, self._pushes_since_search = time, 0
-            large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
-            return NEAR if large else FAR
-        return None if self._tracks else NEAR
+        if time - self._searched_at < pause - 1e-6 or self._pushes_since_search < pushes:
+            return False
+        self._searched_at, self._pushes_since_search = time, 0
+        return True
 
-    def _begin(self, landmarks: Landmarks, region: Region, time: float) -> _Track:
-        """A track for somebody new, or the old one of somebody who was lost."""
-        track = min(self._lost, key=lambda lost: lost.surprise(landmarks, time), default=None)
-        if track is not None and track.surprise(landmarks, time) < _SAME_PERSON and _alike(track.region, region):
-            self._lost.remove(track)
-            again = _Track(track.id, region, landmarks, time, velocity=track.velocity)
+    def _begin(self, landmarks: Landmarks, region: Region, time: float) -> tuple[_Track, float]:
+        """A track for somebody new, or the old one of somebody who was lost; and since when they have been absent."""
+        lost = min(self._lost, key=lambda each: each.surprise(landmarks, time), default=None)
+        if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and _alike(lost.region, region):
+            self._lost.remove(lost)
+            track = _Track(lost.id, region, landmarks, time, velocity=lost.velocity)
+            absent_since = lost.time
         else:
-            again = _Track(self._next_id, region, landmarks, time)
+            track = _Track(self._next_id, region, landmarks, time)
             self._next_id += 1
-        circle = again.filter.push(landmarks.circle)
-        again.region = region_of(circle[0], circle[1])
-        return again
+            absent_since = -math.inf
+        circle = track.filter.push(landmarks.circle)
+        track.region = region_of(circle[0], circle[1])
+        return track, absent_since
+
+    def _back(self, track: _Track, absent_since: float) -> list[tuple[float, Person]]:
+        """Who was just found, followed back through the frames since the last search."""
+        back = _Track(track.id, track.region, track.seen, 0.0)
+        back.filter.push(track.seen.circle)
+        found: list[tuple[float, Person]] = []
+        for recent in reversed(self._recent):
+            seen = self.landmarks(recent.rgb, back.region)
+            if recent.time <= absent_since or not _is_there(seen, recent.rgb, recent.people):
+                break
+            back.moved(seen, track.time - recent.time, self.frames_per_push)
+            recent.people.append(seen)
+            found.append((recent.time, _person(track.id, seen)))
+        return found[::-1]
 
 
-def _person(track: _Track) -> Person:
-    seen = track.seen
-    return Person(track.id, seen.keypoints, seen.visibility, seen.world, seen.presence)
+def _person(number: int, seen: Landmarks) -> Person:
+    return Person(number, seen.keypoints, seen.visibility, seen.world, seen.presence)
+
+
+def _is_there(landmarks: Landmarks, rgb: Image, others: Sequence[Landmarks]) -> bool:
+    """A person, in the image, and none of the others."""
+    if landmarks.presence < MIN_PRESENCE or _left(landmarks, rgb):
+        return False
+    return not any(_same_body(landmarks, other) for other in others)
 
 
 def _same_body(a: Landmarks, b: Landmarks) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import count
@@ -73,23 +73,34 @@ def write_video(
             encoder.write(rgb, time)
 
 
-def write_preview(source: str | os.PathLike[str], target: str | os.PathLike[str], *, max_side: int = 1280) -> None:
+def write_preview(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    max_side: int = 1280,
+    fps: float | None = None,
+    advance: Callable[[], None] | None = None,
+) -> None:
     """The recording `source` as an mp4 file that browsers play: the same frames at the same times, upright.
 
     Args:
         source: whatever `open_video` reads.
         target: of the mp4 file, which is replaced once the new one is complete.
         max_side: pixels of the longer side; a larger recording is scaled down, a smaller one stays as it is.
+        fps: frames per second of pictures, as for `open_video`.
+        advance: called after each frame.
 
     Raises:
-        ConfigError: `max_side` is below 2, or PyAV is not installed.
+        ConfigError: `max_side` is below 2, `fps` does not fit the recording, or PyAV is not installed.
         DataError: `source` cannot be read, or `target` cannot be written.
     """
     if max_side < 2:
         raise ConfigError(f"max_side: expected 2 or more pixels, got {max_side}.")
-    with open_video(source) as video, _encoder(Path(target), None, max_side) as encoder:
+    with open_video(source, fps=fps) as video, _encoder(Path(target), None, max_side) as encoder:
         for frame in video.frames():
             encoder.write(frame.rgb, frame.time)
+            if advance is not None:
+                advance()
 
 
 def _paired(
