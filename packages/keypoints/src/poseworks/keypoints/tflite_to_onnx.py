@@ -280,9 +280,8 @@ class _Graph:
             case "RESIZE_BILINEAR":
                 return self.resizing(step, out)
             case "MAX_POOL_2D":
-                sizes = {
-                    getattr(step.settings, name)() for name in ("FilterHeight", "FilterWidth", "StrideH", "StrideW")
-                }
+                pool = step.settings
+                sizes = {pool.FilterHeight(), pool.FilterWidth(), pool.StrideH(), pool.StrideW()}
                 _expect(step, sizes == {2}, "windows other than 2 x 2")
                 _expect(step, pool.FusedActivationFunction() == _NO_ACTIVATION, "an activation")
                 return self.emit("MaxPool", [self.names[step.inputs[0]]], out, kernel_shape=[2, 2], strides=[2, 2])

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poseworks.core import PoseSequence, detect_format
+from poseworks.core import detect_format
 from poseworks.core.errors import ConfigError, DataError, FormatError, PoseworksError
+from poseworks.core.inspection import poses_facts
 from poseworks.core.read_options import ReadOptions
 
 _METHODS = {"smoothnet": "SmoothNet", "deciwatch": "DeciWatch"}
@@ -34,27 +35,6 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
     if options:
         raise ConfigError(f"{file}: poses, to which {', '.join(options)} mean nothing. Leave {', '.join(options)} out.")
     return {"file": file, "what": "poses", "format": found, **poses_facts(reading.read(file))}
-
-
-def poses_facts(poses: PoseSequence) -> dict[str, Any]:
-    """Sizes, units and how much was observed."""
-    seen = poses.observed
-    return {
-        "people": poses.num_people,
-        "person_ids": poses.person_ids,
-        "frames": poses.num_frames,
-        "joints": poses.num_joints,
-        "dimensions": poses.num_dims,
-        "skeleton": poses.skeleton,
-        "joint_names": poses.joint_names,
-        "fps": poses.fps,
-        "seconds": poses.num_frames / poses.fps,
-        "unit": poses.unit,
-        "frame": poses.frame,
-        "image_size": poses.image_size,
-        "observed": float(seen.mean()) if seen.size else None,
-        "history": poses.history,
-    }
 
 
 def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:
