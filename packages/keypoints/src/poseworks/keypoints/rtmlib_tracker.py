@@ -192,9 +192,10 @@ def _input_size(network: Network, rtmlib: Any) -> tuple[int, int]:
     Raises:
         CheckpointError: neither tells.
     """
-    *_, height, width = [None, None, *network.session.get_inputs()[0].shape]
-    if isinstance(height, int) and isinstance(width, int):
-        return height, width
+    shape: list[int | str] = network.session.get_inputs()[0].shape
+    stated = [length for length in shape[2:] if isinstance(length, int)]
+    if len(shape) == 4 and len(stated) == 2:
+        return stated[0], stated[1]
     for parts in rtmlib.Body.MODE.values():
         for part in ("det", "pose"):
             if _file_name(parts[part]) == network.path.name:
