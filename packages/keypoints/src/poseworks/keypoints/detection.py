@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poseworks.core import SKELETONS, PoseSequence, Skeleton, convert, history_entry
 from poseworks.core.errors import ConfigError, DataError
@@ -156,42 +157,79 @@ def find_people(
     """
     settings = settings or DetectSettings()
     with open_video(video_path, fps=settings.fps) as video:
-        tracker = _tracker(settings, video)
+        tracker = make_tracker(settings, search_first=video.info.stated_frames == 1, look_back=True)
         tracks, looked_at = _follow(video, tracker, settings.every, advance or _ignore)
-        num_frames = len(video.times)
-        fps, times = even_rate(video.times, video.info.fps)
-        rate = fps / settings.every
         notes = [f"{Path(video_path).name}: {note}" for note in video.notes]
-        size = video.info.size
-    if 1 / rate > _FAR_APART:
-        notes.append(f"frames that were looked at are {1 / rate:.2g} s apart: people may be lost between them")
-    chosen = choose(tracks, looked_at, rate, settings.people, num_frames)
-    notes += chosen.notes
-    if not chosen.tracks:
-        seen = f"; {'; '.join(chosen.notes)}" if chosen.notes else ""
-        raise DataError(
-            f"{video_path}: nobody was found in {num_frames} frames ({size[0]}x{size[1]}){seen}. The detector sees "
-            "people who are upright and at least a sixth of the image's longer side tall: crop or turn the recording."
-        )
-    entry = _history(settings, tracker, looked_at)
-    poses = _poses(chosen, tracker.skeleton, num_frames, entry, fps=fps, times=times, image_size=size)
-    world = _world(chosen, tracker.skeleton, num_frames, entry, fps=fps, times=times)
-    return _finished(poses, world, settings, notes, looked_at)
+        seen = Seen(tracks, looked_at, video.times, video.info.fps, settings.every, video.info.size)
+    return assemble(os.fspath(video_path), seen, tracker, settings, notes)
 
 
-def _tracker(settings: DetectSettings, video: Video) -> FrameTracker:
-    """The detector that the settings name."""
+def make_tracker(settings: DetectSettings, *, search_first: bool = False, look_back: bool = False) -> FrameTracker:
+    """The detector that the settings name; further arguments as in `Tracker`.
+
+    Raises:
+        ConfigError: it is not installed, or has no such model. CheckpointError: a network cannot be read.
+    """
     if settings.detector == "rtmlib":
         from poseworks.keypoints.rtmlib_tracker import RtmlibTracker
 
-        return RtmlibTracker(settings.model or "balanced")
+        return RtmlibTracker(settings.model or "balanced", threads=settings.threads)
     return Tracker(
         settings.model or "full",
         threads=settings.threads,
         frames_per_push=settings.every,
-        search_first=video.info.stated_frames == 1,
-        look_back=True,
+        search_first=search_first,
+        look_back=look_back,
     )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Who was followed, and through which frames.
+
+    Attributes:
+        tracks: in the order of their first frames.
+        looked_at: frames that the networks saw.
+        times: (T,) rising seconds of all frames.
+        fps: that the source states.
+        every: of how many of these frames one was looked at.
+        size: (width, height) of the frames.
+    """
+
+    tracks: Sequence[Track]
+    looked_at: int
+    times: NDArray[np.float64]
+    fps: float
+    every: int
+    size: tuple[int, int]
+
+
+def assemble(
+    source: str, seen: Seen, tracker: FrameTracker, settings: DetectSettings, notes: Sequence[str], **more: Any
+) -> Detected:
+    """Poses of those who were followed, ghosts left out; `more` goes into the history.
+
+    Raises:
+        DataError: nobody is left.
+    """
+    num_frames, size = len(seen.times), seen.size
+    fps, times = even_rate(seen.times, seen.fps)
+    rate = fps / seen.every
+    notes = list(notes)
+    if 1 / rate > _FAR_APART:
+        notes.append(f"frames that were looked at are {1 / rate:.2g} s apart: people may be lost between them")
+    chosen = choose(seen.tracks, seen.looked_at, rate, settings.people, num_frames)
+    notes += chosen.notes
+    if not chosen.tracks:
+        left_out = f"; {'; '.join(chosen.notes)}" if chosen.notes else ""
+        raise DataError(
+            f"{source}: nobody was found in {num_frames} frames ({size[0]}x{size[1]}){left_out}. The detector sees "
+            "people who are upright and at least a sixth of the image's longer side tall: crop or turn the recording."
+        )
+    entry = _history(settings, tracker, seen.looked_at, more)
+    poses = _poses(chosen, tracker.skeleton, num_frames, entry, fps=fps, times=times, image_size=size)
+    world = _world(chosen, tracker.skeleton, num_frames, entry, fps=fps, times=times)
+    return _finished(poses, world, settings, notes, seen.looked_at)
 
 
 def _follow(video: Video, tracker: FrameTracker, every: int, advance: Advance) -> tuple[list[Track], int]:
@@ -265,12 +303,13 @@ def _finished(
     return Detected(poses, world, tuple(notes), looked_at)
 
 
-def _history(settings: DetectSettings, tracker: FrameTracker, looked_at: int) -> HistoryEntry:
+def _history(settings: DetectSettings, tracker: FrameTracker, looked_at: int, more: Mapping[str, Any]) -> HistoryEntry:
     asked: dict[str, Any] = {
         "detector": settings.detector,
         "people": settings.people or "all",
         "every": settings.every,
         "frames_looked_at": looked_at,
+        **more,
         **tracker.sources,
     }
     return history_entry("detect", _DISTRIBUTION, asked)

@@ -93,6 +93,10 @@ class RtmlibTracker:
         ]
         return sorted(people, key=lambda person: person.id)
 
+    def earlier(self) -> list[tuple[float, Person]]:
+        """Nothing: everybody is looked for in each frame."""
+        return []
+
     def _found(self, rgb: Image) -> tuple[Floats, Floats]:
         """Keypoints (P, 17, 2) and confidence (P, 17) of everybody in the frame."""
         joints = COCO_17.num_joints
