@@ -49,6 +49,14 @@ def test_samples_equal_scipys_linear_interpolation_with_the_edge_repeated(
     assert_allclose(sample(image, region, 24, "replicate"), expected, atol=0.01)  # float32 places: 1e-5 px
 
 
+@pytest.mark.parametrize("size", [1, 130, 257])
+def test_any_number_of_samples_is_taken_alike(image: NDArray[np.uint8], size: int) -> None:
+    region = Region(20.3, 14.6, 35.0, 0.4)
+    x, y = places(region, size)
+    expected = map_coordinates(image[..., 1].astype(float), [y, x], order=1, mode="nearest")
+    assert_allclose(sample(image, region, size, "replicate")[..., 1], expected, atol=0.01)
+
+
 @pytest.mark.parametrize("region", REGIONS, ids=str)
 def test_outside_the_image_there_is_black_where_asked(image: NDArray[np.uint8], region: Region) -> None:
     bright = np.maximum(image, 1)
