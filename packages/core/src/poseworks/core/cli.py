@@ -165,7 +165,11 @@ def print_result(
     if json:
         data = to_json(result)
         out = _answers[-1] if _answers else sys.stdout
-        print(json_module.dumps(data if isinstance(data, dict) else {"result": data}, allow_nan=False), file=out)
+        print(
+            json_module.dumps(data if isinstance(data, dict) else {"result": data}, allow_nan=False),
+            file=out,
+            flush=True,  # who reads a stream gets each line at once
+        )
         return
     if quiet:
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from poseworks.core.cli import Json, Overwrite, Quiet, Verbose, make_table, print_result, progress, remark
-from poseworks.core.errors import ConfigError
+from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.files import refuse_existing
 from poseworks.core.read_options import ReadOptions
 from poseworks.keypoints.options import NETWORK_HELP, DetectOptions
@@ -53,8 +53,12 @@ def detect(
 
         if world:
             raise ConfigError("--world: is written from a recording. Drop it, or drop --live.")
+        if output is not None:
+            _check_outputs(output, None, overwrite)
         follow_live(source, settings, output=output, overwrite=overwrite, json=json, quiet=quiet)
         return
+    if source.isascii() and source.isdigit() and not Path(source).exists():
+        raise DataError(f"{source}: does not exist. If a camera is meant, add --live; else name a recording.")
     if output is None:
         raise ConfigError("--output: expected the file to write, such as -o tracks.npz.")
     second = output.with_name(f"{output.stem}.world{output.suffix}") if world else None

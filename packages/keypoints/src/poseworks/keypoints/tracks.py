@@ -41,7 +41,7 @@ class Track:
         self.confidence.append(person.confidence)
         if person.world is not None:
             self.world.append(person.world)
-        self.sizes.append(math.dist(np.min(person.keypoints, axis=0), np.max(person.keypoints, axis=0)))
+        self.sizes.append(size_of(person))
 
     @property
     def weight(self) -> float:
@@ -73,6 +73,11 @@ class Chosen:
     tracks: tuple[Track, ...]
     ids: tuple[int, ...]
     notes: tuple[str, ...]
+
+
+def size_of(person: Person) -> float:
+    """Diagonal of the box around the keypoints, pixels."""
+    return math.dist(np.min(person.keypoints, axis=0), np.max(person.keypoints, axis=0))
 
 
 def choose(tracks: Sequence[Track], looked_at: int, rate: float, people: int | None, num_frames: int) -> Chosen:
