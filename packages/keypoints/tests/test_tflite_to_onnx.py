@@ -340,7 +340,7 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     (tmp_path / "nan.tflite").write_bytes(pose_network(bias=float("nan")))
-    with pytest.raises(CheckpointError, match=r"its output landmarks is .* or not finite"):
+    with pytest.raises(CheckpointError, match="its output landmarks is not finite"):
         convert_network(tmp_path / "nan.tflite", tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
 
