@@ -46,6 +46,7 @@ class FakeTracker:
     def __init__(self, clock: FakeClock, each_s: float, *, ends_at: int = -1, ending: type[BaseException]) -> None:
         self.clock, self.each_s, self.ends_at, self.ending = clock, each_s, ends_at, ending
         self.pushed = 0
+        self.dismissed: set[int] = set()
 
     def push(self, rgb: Image, time: float) -> list[Person]:
         if self.pushed == self.ends_at:
@@ -172,6 +173,22 @@ def test_poses_are_written_with_their_times(clip: str, clock: FakeClock, tmp_pat
     settings = poses.history[0]["settings"]
     assert (settings["live"], settings["frames_looked_at"], settings["frames_dropped"]) == (True, 9, 11)
     assert (poses.image_size, poses.unit) == ((64, 48), "px")
+
+
+def test_who_turns_out_to_be_nobody_is_not_written(
+    clip: str, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = FakeTracker.push
+
+    def dismissing(tracker: FakeTracker, rgb: Image, time: float) -> list[Person]:
+        tracker.dismissed = {0}
+        return push(tracker, rgb, time)
+
+    monkeypatch.setattr(FakeTracker, "push", dismissing)
+    follow(clip, clock, output=tmp_path / "poses.npz", quiet=True)
+    poses = read_poses(tmp_path / "poses.npz")
+    assert poses.num_people == 1
+    np.testing.assert_allclose(np.nanmean(poses.positions[0, :, [11, 12], 0]), 300, atol=1e-3)
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, BrokenPipeError])

@@ -13,6 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from poseworks.core.errors import CheckpointError, ConfigError, DataError, ShapeError
+from poseworks.core.video import write_video
+from poseworks.keypoints.detection import DetectSettings, find_people
 from poseworks.keypoints.region import Image
 from poseworks.keypoints.rtmlib_tracker import MODES, RtmlibTracker
 
@@ -145,6 +147,18 @@ def test_where_nobody_is_found_there_is_nobody(rtmlib: Any, folder: Path) -> Non
     assert [person.id for person in tracker.push(frame(), 0.1)] == [0, 1]
     assert tracker.push(frame(people=False), 0.2) == []
     assert [person.id for person in tracker.push(frame(), 1.0)] == [0, 1]
+
+
+def test_a_recording_is_read_through_it(rtmlib: Any, folder: Path, tmp_path: Path) -> None:
+    frames = np.stack([frame()] * 10)
+    frames[:, :16, :16] = (0, 0, 255)  # a block, which coding keeps
+    write_video(tmp_path / "clip.mp4", frames, fps=30)
+    found = find_people(tmp_path / "clip.mp4", DetectSettings(detector="rtmlib", model=str(folder), skeleton="coco17"))
+    assert found.poses.positions.shape == (2, 10, 17, 2)
+    assert found.world is None
+    expected = 32 - 60 / 2 + 3 / 24 * 60, 52 - 80 / 2 + 5 / 32 * 80  # the first keypoint in the first box
+    np.testing.assert_allclose(found.poses.positions[0, :, 0], [expected] * 10, atol=1e-3)
+    assert list(found.poses.history[0]["settings"]["networks"]) == ["yolox_x.onnx", "rtmpose-x.onnx"]
 
 
 def test_what_ran_is_named(rtmlib: Any, folder: Path) -> None:

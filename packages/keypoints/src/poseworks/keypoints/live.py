@@ -150,12 +150,12 @@ class _Following:
         return [person for person in people if person.id in foremost]
 
     def tracks(self) -> list[Track]:
-        """Of everybody, in the order of their first frames."""
+        """Of everybody who turned out to be somebody, in the order of their first frames."""
         tracks: dict[int, Track] = {}
         for frame, (_, people) in enumerate(self.kept):
             for person in people:
                 tracks.setdefault(person.id, Track()).add(frame, person)
-        return list(tracks.values())
+        return [track for number, track in tracks.items() if number not in self.tracker.dismissed]
 
 
 def _line_printer(skeleton: Skeleton, settings: DetectSettings, json: bool, quiet: bool) -> Callable[[_Line], None]:

@@ -67,6 +67,11 @@ class RtmlibTracker:
             "networks": {network.path.name: network.sha256 for network in self._networks},
         }
 
+    @property
+    def dismissed(self) -> set[int]:
+        """Nobody: whom YOLOX finds is taken for a person."""
+        return set()
+
     def push(self, rgb: Image, time: float) -> list[Person]:
         """The people in the next frame, in the order of their ids.
 
