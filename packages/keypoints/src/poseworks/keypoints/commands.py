@@ -37,7 +37,11 @@ def detect(
     ] = False,
     live: Annotated[
         bool,
-        Parameter(negative="", help="Follow a camera, or a video as if it were one, and print people as they come."),
+        Parameter(
+            negative="",
+            help="Follow a camera, or a video as if it were one, and print people as they come until Ctrl-C; with "
+            "--json a JSON object a frame, each on a line.",
+        ),
     ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
