@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
+from benchmarks.recordings import triangulated
 from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, poses_from_arrays, read_poses
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
@@ -240,25 +241,6 @@ def real_figures(before: PoseSequence, after: PoseSequence, truth: np.ndarray | 
     moved = np.linalg.norm(after.positions[0] - before.positions[0], axis=-1)
     error = None if truth is None else float(np.nanmean(np.linalg.norm(after.positions[0] - truth, axis=-1)))
     return [float(np.nanmean(acceleration)), float(np.nanmean(moved)), error]
-
-
-def triangulated(clip: str) -> np.ndarray | None:
-    """(T, 33, 2) the smooth triangulated points seen by this view's camera, with its lens distortion."""
-    with np.load(DATA / "balance_multiview.npz", allow_pickle=False) as data:
-        names = [str(name) for name in data["camera"]]
-        camera = clip.removeprefix("balance_")
-        if camera not in names:
-            return None
-        view = names.index(camera)
-        points = data["points3d_33_smooth"].astype(np.float64) @ data["R"][view].T + data["t"][view]
-        k1, k2, p1, p2, k3 = data["dist"][view]
-        x, y = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
-        r2 = x * x + y * y
-        radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
-        u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        v = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
-        K = data["K"][view]
-        return np.stack([K[0, 0] * u + K[0, 2], K[1, 1] * v + K[1, 2]], axis=-1)
 
 
 def speed(quick: bool) -> Table:

@@ -273,3 +273,26 @@ def test_the_states_are_the_best_of_all(seed: int) -> None:
     best = min(product((0, 1), repeat=frames), key=cost)
     found = tuple(int(state) for state in module._viterbi(step, triple, penalty))
     assert cost(found) == pytest.approx(cost(best))  # two may be alike: all exchanged, and none
+
+
+def test_the_side_that_is_hardly_visible_stays_so() -> None:
+    """All limbs pass each other, or bounce back, twice: only the confidence says which of the two they did."""
+    third = 20
+    frames = 3 * third
+    away = 80.0 * np.abs(np.sin(np.pi * (np.arange(frames) + 0.5) / third))
+    positions = np.zeros((1, frames, COCO_17.num_joints, 2), np.float32)
+    sides = {"left": 1.0, "right": -1.0}
+    for row, name in enumerate(COCO_17.joint_names):
+        positions[0, :, row, 0] = sides.get(name.split("_")[0], 0.0) * away
+        positions[0, :, row, 1] = 50 * row // 2
+    far = np.array([name.startswith("right_") for name in COCO_17.joint_names])
+    bounced = np.ones(positions.shape[:3], np.float32)
+    bounced[0, :, far] = 0.05
+    passed = bounced.copy()
+    passed[0, third : 2 * third] = passed[0, third : 2 * third][:, list(COCO_17.mirrored)]
+    for confidence, expected in ((bounced, []), (passed, list(range(third, 2 * third)))):
+        poses = PoseSequence(
+            positions=positions, confidence=confidence, joint_names=COCO_17.joint_names, skeleton="coco17", fps=30,
+            unit="px", frame="image",
+        )  # fmt: skip
+        assert repair_swaps(poses).changed[0].tolist() == expected

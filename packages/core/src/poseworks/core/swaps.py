@@ -10,16 +10,17 @@ neighbours, both with the labels that the states give. The step over two frames 
 harmless, which is what stands at most changes; the bend tells limbs that cross from limbs that are exchanged. A
 distance d, once what all limbs go together is taken off, counts as d / (d + c), less than 1 however long it is, so
 that one joint thrown far off does not decide; c is 5 % of the person's size and half a size for each second between
-the frames. A change costs 0.15, and 1 more for each second between the frames: seen a few times a second, limbs that
-cross look exchanged. Both ends of a piece count as unexchanged. The exact minimum is found by the Viterbi algorithm
-over the pairs (s_(t-1), s_t), in time that grows with T.
+the frames. To a step comes 0.3 of how much the left side's lead in confidence changes: the far side of somebody who
+walks past is the less visible one, and stays so. A change of state costs 0.15, and 1 more for each second between
+the frames: seen a few times a second, limbs that cross look exchanged. Both ends of a piece count as unexchanged. The
+exact minimum is found by the Viterbi algorithm over the pairs (s_(t-1), s_t), in time that grows with T.
 
 Only changes can be seen, not which labels are right: within a piece those win that more frames have, each counted by
 its confidence. A detector that is wrong most of the time is therefore not put right. Nor are single limbs exchanged.
 
-Measured: the 32 exchanged frames of four recorded views, and no other, at 60, 30 and 12 frames per second; on projected
-motion capture (CMU, test subjects) with a detector's noise, 32 % of the frames exchanged in runs of 1 to 20: all of
-them and no other at 30 and 60 frames per second, at 6 four in five. Of 39,036 frames without exchange: none.
+Measured (`nox -s benchmark -- keypoints`): the 32 exchanged frames of four recorded views, and no other, at 60, 30 and
+12 frames per second; on projected motion capture with a detector's noise all of them and no other at 30, most at 10,
+and little gain at 6. Where nothing is exchanged nothing is changed at any rate.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ Flags = NDArray[np.bool_]
 
 LONGEST_GAP_S = 0.5
 """After a longer gap nothing ties the labels to those before it."""
-PENALTY = 0.3
+PENALTY = 0.15
 PENALTY_PER_S = 1.0
 STEP_OF_SIZE = 0.05
 SPEED_OF_SIZE = 0.5
 BEND_SHARE = 0.5
+LEAD_SHARE = 0.3
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _SIZE_S = 1.0
 
@@ -101,6 +103,7 @@ class _Limbs:
         seconds: (N,) when.
         usual: how many pairs a frame has in the middle.
         weight: (N,) confidence of each frame.
+        lead: (K, N) how much surer the left one of a pair is than the right one.
     """
 
     left: Array
@@ -108,6 +111,7 @@ class _Limbs:
     seconds: Array
     usual: float
     weight: Array
+    lead: Array
 
 
 def _exchanged(poses: PoseSequence, person: int, skeleton: Skeleton) -> Flags:
@@ -158,7 +162,8 @@ def _limbs(
     sizes = _sizes(left, right, seconds)
     confidence = poses.confidence[person][frames][:, pairs].astype(np.float64)
     weight = (confidence.mean(axis=2) * both).sum(axis=1) / both.sum(axis=1)
-    return _Limbs(left / sizes, right / sizes, seconds, usual, weight)
+    lead = np.where(both, confidence[..., 0] - confidence[..., 1], np.nan).T
+    return _Limbs(left / sizes, right / sizes, seconds, usual, weight, lead)
 
 
 def _sizes(left: Array, right: Array, seconds: Array) -> Array:
@@ -177,9 +182,17 @@ def _step_costs(limbs: _Limbs, lag: int) -> Array:
     left, right = limbs.left, limbs.right
     scale = STEP_OF_SIZE + SPEED_OF_SIZE * (limbs.seconds[lag:] - limbs.seconds[:-lag])
     ways = ((left, right), (right, left))
-    return np.stack(
-        [_cost(a[..., lag:] - left[..., :-lag], b[..., lag:] - right[..., :-lag], scale, limbs.usual) for a, b in ways]
-    )
+    steps = [
+        _cost(a[..., lag:] - left[..., :-lag], b[..., lag:] - right[..., :-lag], scale, limbs.usual) for a, b in ways
+    ]
+    return np.stack(steps) + LEAD_SHARE * _lead_costs(limbs, lag)
+
+
+def _lead_costs(limbs: _Limbs, lag: int) -> Array:
+    """(2, N - lag) mean change of which side is surer, from a frame to the one `lag` later, kept and exchanged."""
+    before, after = limbs.lead[:, :-lag], limbs.lead[:, lag:]
+    count = np.maximum((~np.isnan(before + after)).sum(axis=0), max(limbs.usual, 1.0))
+    return np.stack([np.nansum(np.abs(after - before), axis=0), np.nansum(np.abs(after + before), axis=0)]) / count
 
 
 def _triple_costs(limbs: _Limbs) -> Array:

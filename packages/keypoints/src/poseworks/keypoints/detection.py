@@ -42,6 +42,11 @@ class FrameTracker(Protocol):
         """What it runs: names and SHA-256 of the networks, for the history."""
         ...
 
+    @property
+    def dismissed(self) -> set[int]:
+        """Ids of those who turned out to be nobody."""
+        ...
+
     def push(self, rgb: Image, time: float) -> list[Person]:
         """The people in the next frame."""
         ...
@@ -245,7 +250,8 @@ def _follow(video: Video, tracker: FrameTracker, every: int, advance: Advance) -
                 tracks.setdefault(person.id, Track()).add(numbers[time], person)
             advance(frame.index - before, f"{len(people)} people" if len(people) != 1 else "1 person")
             before = frame.index
-    return sorted(tracks.values(), key=lambda track: track.frames[0]), len(numbers)
+    real = [track for number, track in tracks.items() if number not in tracker.dismissed]
+    return sorted(real, key=lambda track: track.frames[0]), len(numbers)
 
 
 def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any) -> PoseSequence:

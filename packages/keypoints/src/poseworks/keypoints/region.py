@@ -21,6 +21,7 @@ Image = NDArray[np.uint8]
 Border = Literal["black", "replicate"]
 
 _MARGIN = 1.25
+_BLOCK = 16384  # samples worked on at a time: their arrays stay in the cache, and fresh memory costs more than sums
 
 
 @dataclass(frozen=True)
@@ -72,40 +73,50 @@ def sample(image: Image, region: Region, size: int, border: Border) -> Floats:
         border: outside the image there is black, or the nearest pixel of its edge.
     """
     height, width = image.shape[:2]
+    flat = np.ascontiguousarray(image).reshape(-1)
     steps = (np.arange(size, dtype=np.float32) / size - np.float32(0.5)) * np.float32(region.side)
     c, s = np.float32(math.cos(region.angle)), np.float32(math.sin(region.angle))
-    x = (c * steps + np.float32(region.x)) - (s * steps)[:, None]
-    y = (s * steps + np.float32(region.y)) + (c * steps)[:, None]
-    outside = (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1) if border == "black" else None
-    samples = _bilinear(image, np.clip(x, 0, width - 1), np.clip(y, 0, height - 1))
-    if outside is not None:
-        samples[outside] = 0
+    samples = np.empty((size, size, 3), np.float32)
+    rows = max(1, _BLOCK // size)
+    for start in range(0, size, rows):
+        block, down = samples[start : start + rows], steps[start : start + rows, None]
+        x = (c * steps + np.float32(region.x)) - s * down
+        y = (s * steps + np.float32(region.y)) + c * down
+        inside_x, inside_y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+        outside = (x != inside_x) | (y != inside_y) if border == "black" else None
+        _bilinear(flat, width, height, inside_x, inside_y, block)
+        if outside is not None:
+            block[outside] = 0
     return samples
 
 
-def _bilinear(image: Image, x: Floats, y: Floats) -> Floats:
-    """Grey values at columns `x` and rows `y` that lie inside the image.
+def _bilinear(flat: Image, width: int, height: int, x: Floats, y: Floats, out: Floats) -> None:
+    """Grey values at columns `x` and rows `y`, which lie inside the image and are used up, into `out` (..., 3).
 
-    Channel by channel on the flat bytes: numpy gathers single bytes faster than rows of three.
+    Channel by channel on the image's `flat` bytes: NumPy gathers single bytes faster than rows of three.
     """
-    height, width = image.shape[:2]
     column, row = x.astype(np.intp), y.astype(np.intp)
-    x, y = x - column, y - row
-    flat = np.ascontiguousarray(image).reshape(-1)
-    first = 3 * (row * width + column)
-    right = 3 * (column < width - 1)  # the last column and row have no neighbour, and need none: their share is 0
-    below = 3 * width * (row < height - 1)
-    samples = np.empty((*x.shape, 3), np.float32)
+    x -= column
+    y -= row
+    # The last column and row have no neighbour, and need none: their share is 0.
+    right, down = 3 * (column < width - 1), 3 * width * (row < height - 1)
+    upper_left = (row * width + column) * 3
+    upper_right = upper_left + right
+    lower_left, lower_right = upper_left + down, upper_right + down
     for channel in range(3):
-        upper = _between(flat, first, right, x)
-        upper += (_between(flat, first + below, right, x) - upper) * y
-        samples[..., channel] = upper
-        first += 1
-    return samples
+        values = flat[channel:]
+        upper = _blend(values.take(upper_left), values.take(upper_right), x)
+        lower = _blend(values.take(lower_left), values.take(lower_right), x)
+        lower -= upper
+        lower *= y
+        np.add(upper, lower, out=out[..., channel])
 
 
-def _between(flat: Image, index: NDArray[np.intp], step: NDArray[np.intp], share: Floats) -> Floats:
-    """Values between those at `index` and at `index + step`."""
-    value = flat.take(index).astype(np.float32)
-    value += (flat.take(index + step) - value) * share
-    return value
+def _blend(first: Image, second: Image, share: Floats) -> Floats:
+    """first + share (second - first)."""
+    start = first.astype(np.float32)
+    blended = second.astype(np.float32)
+    blended -= start
+    blended *= share
+    blended += start
+    return blended

@@ -3,6 +3,7 @@
     each frame    every person: landmarks in the region that the frame before gave; presence < 0.5: lost
                   two regions on one body: the one that jumped there is lost
     at times      the detector, for people whom nobody follows; one who was lost shortly before gets the old id
+                 whoever is hardly visible, and not found again in two searches, was none
     then, if the frames since the last such search are at hand, back through them
 
 The original follows one person and runs the detector only while there is none (Bazarevsky et al. 2020, sec. 2.1);
@@ -39,6 +40,8 @@ _SAME_PERSON = 0.5  # sides of the region: how far from where a lost person shou
 _NEAR_CENTRE = 0.2  # the same: a detection so near to a followed person is that person
 _SIZE_RATIO = 1.7
 _GHOST_INSIDE, _GHOST_SIZE = 0.8, 0.6
+_HARDLY_VISIBLE = 0.6  # mean visibility of the keypoints
+_MISSES = 2
 _HALF_SECOND = 0.5
 
 
@@ -71,6 +74,8 @@ class _Track:
     time: float
     filter: CircleFilter = field(default_factory=CircleFilter)
     velocity: Floats = field(default_factory=lambda: np.zeros(2, np.float32))  # pixels a second, of the hip centre
+    confirmed: bool = False  # the detector saw the person a second time
+    missed: int = 0  # searches in a row that did not
 
     def moved(self, seen: Landmarks, time: float, frames: float) -> None:
         """Takes what was seen in the next frame."""
@@ -143,6 +148,8 @@ class Tracker:
         self._pushes_since_search = 0
         self._recent: deque[_Recent] = deque(maxlen=_MOST_RECENT if look_back else 0)
         self._earlier: list[tuple[float, Person]] = []
+        self.dismissed: set[int] = set()
+        """Ids of those who turned out to be nobody."""
 
     @property
     def skeleton(self) -> Skeleton:
@@ -217,6 +224,8 @@ class Tracker:
         large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
         size = FAR if wide and not large else NEAR
         found = [detection.region for detection in self.detector(rgb, size)]
+        if size == FAR:
+            self._doubt(found)
         unknown = [region for region in found if not any(_covers(track, region) for track in self._tracks)]
         for region in unknown:
             landmarks = self.landmarks(rgb, region)
@@ -231,6 +240,20 @@ class Tracker:
                 break
         if wide:
             self._recent.clear()
+
+    def _doubt(self, found: Sequence[Region]) -> None:
+        """Drops whoever is hardly visible and was not found again in two searches for small and large people."""
+        kept = []
+        for track in self._tracks:
+            if any(_covers(track, region) for region in found):
+                track.confirmed, track.missed = True, 0
+            elif float(track.seen.visibility.mean()) < _HARDLY_VISIBLE:
+                track.missed += 1
+            if track.missed < _MISSES:
+                kept.append(track)
+            elif not track.confirmed:
+                self.dismissed.add(track.id)
+        self._tracks = kept
 
     def _wide_search_due(self, time: float) -> bool:
         """It is time to look for everybody, also for small people."""
