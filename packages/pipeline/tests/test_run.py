@@ -9,10 +9,22 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from poseworks.core import read_poses, write_poses
+from poseworks.core import H36M_17, PoseSequence, read_poses, write_poses
 from poseworks.core.errors import CheckpointError, ConfigError, DataError
 from poseworks.core.testing import walking_poses
-from poseworks.pipeline import ChainConfig, FilterStep, demo, demo_clip, run_chain
+from poseworks.pipeline import (
+    ChainConfig,
+    Clip,
+    FilterStep,
+    RunResult,
+    UnswapStep,
+    demo,
+    demo_clip,
+    demonstration,
+    run_chain,
+    run_recording,
+)
+from poseworks.pipeline.steps import AnyStep
 from poseworks.temporal.filters import Gaussian
 
 GAUSSIAN = ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=2)),))
@@ -88,27 +100,83 @@ def test_faults_leave_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_demo_is_a_run_on_the_shipped_clip(tmp_path: Path) -> None:
-    clip = demo_clip()
-    shown = demo(tmp_path / "demo")
-    run_chain(read_poses(clip.keypoints), tmp_path / "run", video=clip.video, title="A walking woman, smoothed")
-    for path in shown.files.values():
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """The demo."""
+    return demo(tmp_path_factory.mktemp("demo") / "out")
+
+
+def test_the_demo_is_a_run_on_its_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstration, "demo_clip", lambda: Clip(clip, clip))  # a shorter one
+    shorter = demo(tmp_path / "demo")
+    run_recording(clip, tmp_path / "run", title="A walking woman, smoothed")
+    for path in shorter.files.values():
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 
 
-def test_the_demo_smooths_a_real_person(tmp_path: Path) -> None:
-    result = demo(tmp_path / "demo")
-    assert np.isnan(result.before.positions[0, :6]).all()  # she comes from behind a tree
-    assert np.isnan(result.after.positions[0, :6]).all()
-    assert np.isfinite(result.after.positions[0, 6:]).all()
-    (person,) = result.harm.people
+def test_the_demo_finds_her_where_another_detector_did(shown: RunResult) -> None:
+    stored = read_poses(demo_clip().keypoints)
+    distance = np.linalg.norm(shown.before.positions[0] - stored.positions[0], axis=-1)
+    assert shown.before.num_people == 1
+    assert np.nanmedian(distance) < 1
+    np.testing.assert_array_equal(shown.before.observed[0].any(axis=1), stored.observed[0].any(axis=1))
+
+
+def test_the_demo_smooths_a_real_person(shown: RunResult) -> None:
+    assert np.isnan(shown.before.positions[0, :6]).all()  # she comes from behind a tree
+    assert np.isnan(shown.after.positions[0, :6]).all()
+    assert np.isfinite(shown.after.positions[0, 6:]).all()
+    (person,) = shown.harm.people
     assert person.frames == 112
     assert person.acceleration.ratio is not None
     assert person.acceleration.ratio < 0.5
     assert person.verdict != "harm"
-    entry = result.after.history[-1]
+    entry = shown.after.history[-1]
     assert entry["model"] == "smoothnet-general-w32"
     assert len(entry["model_sha256"]) == 64
+
+
+def exchanged() -> PoseSequence:
+    """The walk with left and right exchanged in the frames 20 to 22."""
+    positions = WALK_2D.positions.copy()
+    mirrored = list(H36M_17.mirrored)
+    positions[0, 20:23] = WALK_2D.positions[0, 20:23][:, mirrored]
+    return WALK_2D.replace(positions=positions)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (UnswapStep(), FilterStep(filter=Gaussian(sigma_frames=2))),
+        (FilterStep(filter=Gaussian(sigma_frames=2), unswap=True),),
+    ],
+)
+def test_harm_compares_with_left_and_right_put_back(tmp_path: Path, steps: tuple[AnyStep, ...]) -> None:
+    given = exchanged()
+    result = run_chain(given, tmp_path / "out", ChainConfig(steps=steps))
+    expected = run_chain(WALK_2D, tmp_path / "expected", GAUSSIAN)
+    np.testing.assert_array_equal(result.after.positions, expected.after.positions)
+    assert result.harm == expected.harm
+    np.testing.assert_array_equal(read_poses(result.files["poses"]).positions, given.positions)  # as they came
+    assert any(note.startswith("person 0: left and right were exchanged in 3 frames") for note in result.notes)
+
+
+def test_without_a_chain_left_and_right_are_put_back_once(tmp_path: Path) -> None:
+    result = run_chain(exchanged(), tmp_path / "a")
+    verbs = [entry["verb"] for entry in result.after.history]
+    assert verbs == ["repair_swaps", "smooth"]
+    again = run_chain(result.after, tmp_path / "b")
+    assert [entry["verb"] for entry in again.after.history] == [*verbs, "smooth"]
+
+
+def test_poses_of_every_fifth_frame_are_filled(tmp_path: Path) -> None:
+    positions = np.full_like(WALK_2D.positions, np.nan)
+    looked_at = [*range(0, 50, 5), 49]
+    positions[:, looked_at] = WALK_2D.positions[:, looked_at]
+    sparse = WALK_2D.replace(positions=positions).with_step({"verb": "detect", "settings": {"every": 5}})
+    result = run_chain(sparse, tmp_path / "out")
+    assert np.isfinite(result.after.positions).all()
+    assert result.after.history[-1]["model"] == "deciwatch-general-i5"
 
 
 def test_notes_reach_the_page(tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ from pydantic import ValidationError
 from poseworks.core.config import read_config
 from poseworks.core.errors import ConfigError
 from poseworks.core.testing import walking_poses
-from poseworks.pipeline import ChainConfig, FilterStep, SmoothStep, build
+from poseworks.pipeline import (
+    ChainConfig,
+    FillStep,
+    FilterStep,
+    SmoothStep,
+    UnswapStep,
+    build,
+    default_chain,
+)
+from poseworks.pipeline.steps import ordinal, prepared
 from poseworks.temporal.filters import Median
 
 TOML = """
@@ -38,8 +47,36 @@ def test_a_chain_is_read_from_toml_and_back_from_json(tmp_path: Path) -> None:
     assert ChainConfig.model_validate_json(chain.model_dump_json()) == chain
 
 
-def test_without_steps_the_general_weights_smooth() -> None:
-    assert ChainConfig().steps == (SmoothStep(model="smoothnet-general-w32"),)
+def test_without_steps_left_and_right_are_put_back_and_the_general_weights_smooth() -> None:
+    assert ChainConfig().steps == default_chain().steps == (UnswapStep(), SmoothStep(model="smoothnet-general-w32"))
+
+
+def test_every_nth_frame_has_its_own_default() -> None:
+    lines = FillStep(every=10)
+    assert default_chain(10, unswap=False).steps == (lines, SmoothStep(model="deciwatch-general-i10", max_gap_s=0))
+    assert default_chain(7).steps == (UnswapStep(), FillStep(every=7), SmoothStep(max_gap_s=0))
+    assert default_chain(5, unswap=False, model="smoothnet-general-w8", guard=True).steps[1] == SmoothStep(
+        model="smoothnet-general-w8", guard=True, max_gap_s=0
+    )
+    assert default_chain(filter=Median(window=3)).steps[1] == FilterStep(filter=Median(window=3))
+
+
+def test_what_has_to_come_first_becomes_a_step() -> None:
+    median = FilterStep(filter=Median(window=3))
+    asked = ChainConfig(steps=(UnswapStep(), median))
+    assert prepared(asked, 1) == asked
+    assert prepared(asked, 5).steps == (UnswapStep(), FillStep(every=5), median)
+    own = ChainConfig(steps=(median, FillStep(every=5, max_gap_s=0)))
+    assert prepared(own, 5) == own
+    inside = ChainConfig(steps=(median.model_copy(update={"unswap": True}),))
+    assert prepared(inside, 2).steps == (UnswapStep(), FillStep(every=2), median)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(2, "2nd"), (3, "3rd"), (5, "5th"), (11, "11th"), (12, "12th"), (21, "21st"), (113, "113th")]
+)
+def test_numbers_of_frames_are_spelt(number: int, text: str) -> None:
+    assert ordinal(number) == text
 
 
 @pytest.mark.parametrize(
@@ -51,6 +88,8 @@ def test_without_steps_the_general_weights_smooth() -> None:
         ('[[steps]]\nkind = "smooth"\nmodle = "x"', "modle"),
         ('[[steps]]\nkind = "smooth"\nmax_gap_s = -1', "max_gap_s"),
         ('[[steps]]\nkind = "filter"', "filter"),
+        ('[[steps]]\nkind = "fill"\nevery = 1', "every"),
+        ('[[steps]]\nkind = "unswap"\nguard = true', "guard"),
         ('[[steps]]\nkind = "filter"\nfilter = { kind = "median", window = 4 }', "window"),
         ('[[step]]\nkind = "smooth"', "did you mean steps"),
         ("steps = [", "not a TOML file"),

@@ -9,16 +9,16 @@ from poseworks.core.cli import main as run_command_line
 from poseworks.core.cli import make_app
 
 _VERBS = {
-    "demo": "A shipped clip of a walking woman, smoothed, with a page that shows it: no data or weights needed.",
-    "run": "Poses (and their video) through a chain of steps: poses files and report.html.",
+    "demo": "A shipped clip of a walking woman, found and smoothed, with a page that shows it: nothing else is needed.",
+    "run": "A recording, or poses of any detector, through a chain of steps: poses files and report.html.",
     "convert": "A file of poses in another format or on another skeleton.",
-    "inspect": "What a file is: poses of any known format, or a checkpoint.",
+    "inspect": "What a file is: a recording, poses of any known format, or weights.",
     "models": "Every model, shipped or published: size, licence, training data, where it is.",
 }
 
 app = make_app(
     "poseworks",
-    "Human pose from one command: smoothed motion, and a picture of it.",
+    "Human pose from one command: video in, smoothed motion and a picture of it out.",
     lambda: metadata.version("poseworks"),
 )
 for _verb, _help in _VERBS.items():

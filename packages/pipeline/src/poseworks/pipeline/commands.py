@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from poseworks.core.cli import (
 )
 from poseworks.core.errors import ConfigError
 from poseworks.core.read_options import ReadOptions
+from poseworks.pipeline.inputs import InputOptions
 
 if TYPE_CHECKING:
     from poseworks.core import PoseSequence
@@ -46,19 +48,26 @@ def demo(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """The shipped clip of a walking woman with its stored detections, smoothed: poses files and report.html."""
+    """A shipped clip of a walking woman: found in its pixels, smoothed, written as poses files and report.html."""
+    from poseworks.core.config import read_config
     from poseworks.pipeline.demonstration import demo as run_demo
+    from poseworks.pipeline.steps import ChainConfig
 
     folder = DEMO_FOLDER if output is None else output
-    result = run_demo(folder, _chain(config), overwrite=overwrite or output is None, quiet=quiet or json)
+    chain = None if config is None else read_config(config, ChainConfig)
+    result = run_demo(folder, chain, overwrite=overwrite or output is None, quiet=quiet or json)
     _show(result, json=json, quiet=quiet)
 
 
 def run(
-    input: Path,  # noqa: A002 (the contract's word)
+    input: Annotated[  # noqa: A002 (the contract's word)
+        str, Parameter(help="A video, a folder of pictures, a picture, or poses of any known format.")
+    ],
     *,
     output: Output,
-    video: Annotated[Path | None, Parameter(help="The recording; it becomes part of the report.")] = None,
+    video: Annotated[
+        Path | None, Parameter(help="Poses: the recording that they were found in; it becomes part of the report.")
+    ] = None,
     config: Annotated[Path | None, Parameter(help="TOML file with the [[steps]] of the chain.")] = None,
     model: Annotated[str | None, Parameter(help="Smooth with this model instead of the general weights.")] = None,
     filter: Annotated[  # noqa: A002 (the word for it)
@@ -67,22 +76,20 @@ def run(
     guard: Annotated[
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
-    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    asked: InputOptions = InputOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Poses of any known format, smoothed (or through the steps of --config): poses files and report.html."""
-    from poseworks.pipeline.run import run_chain
-
-    poses = reading.read(input)
-    chain = _chain(config, model, filter, guard, poses.fps)
-    result = run_chain(
-        poses, output, chain, video=video, title=f"{(video or input).name}, smoothed", overwrite=overwrite,
-        device=device, quiet=quiet or json,
-    )  # fmt: skip
+    """The people in a recording, or poses of any known format, smoothed: poses files and report.html."""
+    smoothing = _Smoothing(config, model, filter, guard)
+    options = {"overwrite": overwrite, "device": device, "quiet": quiet or json}
+    if asked.kind(input) == "recording":
+        result = _run_recording(input, output, video, smoothing, asked, options)
+    else:
+        result = _run_poses(Path(input), output, video, smoothing, asked, options)
     _show(result, json=json, quiet=quiet)
 
 
@@ -101,7 +108,7 @@ def convert(
     """A file of poses in another format (--to-format, or by the suffix) or on another skeleton (--to-skeleton)."""
     from poseworks.core import SKELETONS, write_poses
     from poseworks.core import convert as convert_skeleton
-    from poseworks.temporal.inspection import poses_facts
+    from poseworks.core.inspection import poses_facts
 
     poses = reading.read(input)
     if to_skeleton is not None:
@@ -116,50 +123,96 @@ def convert(
 
 
 def inspect(
-    file: Path,
+    file: str,
     *,
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a file is: poses of any known format, or a checkpoint."""
-    from poseworks.temporal.inspection import inspect_file
+    """What a file is: a recording, poses of any known format, or weights of any method."""
+    from poseworks.pipeline.inspection import inspect_file
 
-    print_result(inspect_file(file, reading, {}), json=json, quiet=quiet)
+    print_result(inspect_file(file, reading), json=json, quiet=quiet)
 
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every model of every method, shipped or published."""
-    from poseworks.temporal.commands import models as models_of_temporal
+    from poseworks.core.model_cards import cards_json, cards_table
+    from poseworks.keypoints.models import model_cards as networks
+    from poseworks.temporal.models import model_cards as smoothers
 
-    models_of_temporal(json=json, quiet=quiet, verbose=verbose)
+    cards = [*networks(), *smoothers()]
+    text = [
+        cards_table([card for card in cards if card.kind == kind], title)
+        for kind, title in (("shipped", "Shipped"), ("published", "Published, fetched by you"))
+    ]
+    print_result(cards_json(cards), json=json, text=text, quiet=quiet)
 
 
-def _chain(
-    config: Path | None,
-    model: str | None = None,
-    filter: str | None = None,  # noqa: A002 (the word for it)
-    guard: bool = False,
-    fps: float = 30.0,
-) -> ChainConfig:
-    """The chain that the options ask for."""
-    from poseworks.core.config import read_config
-    from poseworks.pipeline.steps import DEFAULT_SMOOTHER, ChainConfig, FilterStep, SmoothStep
-    from poseworks.temporal.filter_options import parse_filter
+@dataclass(frozen=True)
+class _Smoothing:
+    """What the options say about the chain."""
 
-    if config is not None:
-        if model is not None or filter is not None or guard:
-            raise ConfigError(
-                "--config: states the whole chain; drop --model, --filter and --guard, or write them into the file."
-            )
-        return read_config(config, ChainConfig)
-    if filter is None:
-        return ChainConfig(steps=(SmoothStep(model=model or DEFAULT_SMOOTHER, guard=guard),))
-    if model is not None:
-        raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
-    chosen = parse_filter(filter, fps).model_dump()
-    return ChainConfig(steps=(FilterStep.model_validate({"filter": chosen, "guard": guard}),))
+    config: Path | None
+    model: str | None
+    filter: str | None
+    guard: bool
+
+    def chain(self, fps: float, every: int, unswap: bool) -> ChainConfig:
+        """The chain for poses of every N-th frame, in which left and right may have to be put back.
+
+        Raises:
+            ConfigError: options that exclude one another, or a file that cannot be read.
+        """
+        from poseworks.core.config import read_config
+        from poseworks.pipeline.steps import ChainConfig, default_chain
+        from poseworks.temporal.filter_options import parse_filter
+
+        if self.config is not None:
+            if self.model is not None or self.filter is not None or self.guard:
+                raise ConfigError(
+                    "--config: states the whole chain; drop --model, --filter and --guard, or write them into the file."
+                )
+            return read_config(self.config, ChainConfig)
+        if self.filter is None:
+            return default_chain(every, unswap=unswap, model=self.model, guard=self.guard)
+        if self.model is not None:
+            raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
+        return default_chain(every, unswap=unswap, filter=parse_filter(self.filter, fps), guard=self.guard)
+
+
+def _run_recording(
+    path: str, output: Path, video: Path | None, smoothing: _Smoothing, asked: InputOptions, options: dict[str, Any]
+) -> RunResult:
+    """People first, then the chain; left and right are put back by the detector."""
+    from poseworks.core.video import open_video
+    from poseworks.pipeline.run import run_recording
+
+    if video is not None:
+        raise ConfigError(f"--video: {path} is a recording itself, and becomes part of the report. Leave --video out.")
+    settings = asked.looking()
+    with open_video(path, fps=settings.fps) as opened:
+        chain = smoothing.chain(opened.info.fps, settings.every, unswap=False)
+    return run_recording(path, output, settings, chain, world=asked.world, **options)
+
+
+def _run_poses(
+    path: Path, output: Path, video: Path | None, smoothing: _Smoothing, asked: InputOptions, options: dict[str, Any]
+) -> RunResult:
+    """Poses of any detector through the chain."""
+    from poseworks.pipeline.run import run_chain
+    from poseworks.pipeline.sparse import sampled_every
+    from poseworks.pipeline.steps import is_repaired
+
+    if smoothing.config is not None and asked.unswap is not None:
+        raise ConfigError(
+            "--config: states the whole chain; drop --unswap and --no-unswap, or write a step of kind unswap into it."
+        )
+    poses = asked.reading().read(path)
+    unswap = not is_repaired(poses.history) if asked.unswap is None else asked.unswap
+    chain = smoothing.chain(poses.fps, sampled_every(poses.history), unswap)
+    return run_chain(poses, output, chain, video=video, title=f"{(video or path).name}, smoothed", **options)
 
 
 def _show(result: RunResult, *, json: bool, quiet: bool) -> None:

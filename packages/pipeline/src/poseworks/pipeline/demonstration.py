@@ -1,4 +1,4 @@
-"""The demo: the shipped clip of a walking woman with its stored detections, through the same chain as any other."""
+"""The demo: the shipped clip of a walking woman, from its pixels, as any other recording."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseworks.core import read_poses
-from poseworks.pipeline.run import RunResult, run_chain
+from poseworks.pipeline.run import RunResult, run_recording
 from poseworks.pipeline.steps import ChainConfig
 
 _FOLDER = Path(__file__).parent / "demo"
@@ -15,7 +14,7 @@ _FOLDER = Path(__file__).parent / "demo"
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording and the file of what was detected in it."""
+    """A recording, and what another detector found in it: a yardstick, which the demo does not read."""
 
     video: Path
     keypoints: Path
@@ -29,19 +28,12 @@ def demo_clip() -> Clip:
 def demo(
     folder: str | os.PathLike[str], chain: ChainConfig | None = None, *, overwrite: bool = False, quiet: bool = True
 ) -> RunResult:
-    """What `run_chain` makes of the shipped clip.
+    """What `run_recording` makes of the shipped clip.
 
     Raises:
         ConfigError: the files exist and `overwrite` is false.
         DataError: the folder cannot be written.
     """
-    clip = demo_clip()
-    return run_chain(
-        read_poses(clip.keypoints),
-        folder,
-        chain,
-        video=clip.video,
-        title="A walking woman, smoothed",
-        overwrite=overwrite,
-        quiet=quiet,
+    return run_recording(
+        demo_clip().video, folder, chain=chain, title="A walking woman, smoothed", overwrite=overwrite, quiet=quiet
     )

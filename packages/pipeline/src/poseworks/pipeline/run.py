@@ -1,22 +1,26 @@
-"""A chain of steps over poses, written as a folder: the poses before and after, and a page that shows both."""
+"""A recording or poses through a chain of steps, as a folder: the poses before and after, and a page with both."""
 
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseworks.core import PoseSequence, write_poses
-from poseworks.core.errors import DataError
-from poseworks.core.files import atomic_folder, refuse_existing
+from poseworks.core import PoseSequence
+from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress
-from poseworks.core.report import Report, write_report
-from poseworks.pipeline.steps import ChainConfig, build
+from poseworks.core.video import open_video
+from poseworks.keypoints import DetectSettings, find_people
+from poseworks.pipeline.output import Target, names_of
+from poseworks.pipeline.previews import Recording, shown_video
+from poseworks.pipeline.sparse import sampled_every
+from poseworks.pipeline.steps import ChainConfig, Runner, build, chain_for, default_chain, prepared
 from poseworks.temporal.harm import HarmReport, harm_report
 from poseworks.temporal.report import smoothing_report
 
-REPORT = "report.html"
+WORLD = "poses3d.world.npz"
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,9 @@ class RunResult:
     """What a run made.
 
     Attributes:
-        files: path of each file written, by what it is: ``poses``, ``smooth``, ``report``.
-        before, after: the poses of the two poses files.
-        harm: what the chain did to the motion.
+        files: path of each file written, by what it is: ``poses``, ``smooth``, ``report``, and ``world`` if asked for.
+        before, after: the poses of the first two.
+        harm: what the chain did to the motion; left and right put back, and frames filled, are no change of it.
         notes: sentences that a reader has to know.
     """
 
@@ -51,10 +55,14 @@ def run_chain(
     """The poses after every step of `chain`, in `folder`: ``poses2d.npz``, ``poses2d.smooth.npz`` (3D: ``poses3d``)
     and ``report.html``.
 
+    Where the history says that only every N-th frame was looked at, the frames between are filled before a step
+    smooths, whatever the chain.
+
     Args:
         poses: what a detector or a capture gave.
         folder: made if it is not there; of an existing one only these three files are touched.
-        chain: None: smoothing by the general weights.
+        chain: None: left and right put back, then smoothing by the general weights, or by those made for every
+            N-th frame.
         video: the recording that 2D poses in pixels belong to; it becomes part of the report.
         title: heading of the report.
         overwrite: replace these files where they exist.
@@ -66,50 +74,106 @@ def run_chain(
         DataError: the poses, the video or the folder cannot be used.
         CheckpointError: the weights of a step cannot be read.
     """
-    target = Path(folder)
-    names = _names(poses)
-    for name in names.values():
-        refuse_existing(target / name, overwrite)
-    if target.exists() and not target.is_dir():
-        raise DataError(f"{target}: is a file; expected a folder to write into.")
-    if video is not None and not Path(video).is_file():
-        raise DataError(f"{video}: there is no such video file.")
-    result = poses
-    notes: list[str] = []
-    for number, step in enumerate((chain or ChainConfig()).steps, start=1):
-        runner = build(step, device)
-        with progress(1.0, f"{number}. {step.kind}", quiet=quiet) as advance:
-            outcome = runner(result, advance)
-        result = outcome.poses
-        notes += outcome.notes
-    harm = harm_report(poses, result)
-    report = smoothing_report(
-        poses, result, harm, title=title, notes=notes, video=None if video is None else Path(video)
-    )
-    _write(target, names, poses, result, report)
-    return RunResult({what: target / name for what, name in names.items()}, poses, result, harm, tuple(notes))
+    target = Target(Path(folder), names_of(poses.num_dims), overwrite)
+    target.check()
+    recording = None
+    if video is not None:
+        if not Path(video).exists():
+            raise DataError(f"{video}: there is no such video file.")
+        with open_video(video) as opened:  # what is no recording is refused before any work
+            pictures = opened.info.container == "folder"
+        recording = Recording(Path(video), poses.fps if pictures else None)
+    chain = prepared(chain or chain_for(poses), sampled_every(poses.history))
+    runners = _build(chain, device)
+    return _Run(chain, runners, target, recording, title, quiet).finish(poses)
 
 
-def _names(poses: PoseSequence) -> dict[str, str]:
-    stem = f"poses{poses.num_dims}d"
-    return {"poses": f"{stem}.npz", "smooth": f"{stem}.smooth.npz", "report": REPORT}
+def run_recording(
+    recording: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    settings: DetectSettings | None = None,
+    chain: ChainConfig | None = None,
+    *,
+    world: bool = False,
+    title: str | None = None,
+    overwrite: bool = False,
+    device: str = "cpu",
+    quiet: bool = True,
+) -> RunResult:
+    """The people in a recording, found and then smoothed: the files of `run_chain`, the recording in the report.
+
+    Args:
+        recording: a video file, a folder of pictures, or one picture.
+        folder: made if it is not there; of an existing one only the files of the result are touched.
+        settings: who is looked for, and how often; None: everybody, in every frame.
+        chain: None: smoothing by the general weights, or by those made for every N-th frame.
+        world: also write the network's own 3D guess, ``poses3d.world.npz``; its history says what it is.
+        title: heading of the report; None: by the recording's name.
+        overwrite: replace these files where they exist.
+        device: where the networks of the chain run; people are found on the CPU.
+        quiet: no progress on stderr.
+
+    Raises:
+        ConfigError: a file exists and `overwrite` is false; settings that do not fit.
+        DataError: the recording or the folder cannot be used, or nobody is in the recording.
+        CheckpointError: the weights of a detector or a step cannot be read.
+    """
+    settings = settings or DetectSettings()
+    names = names_of(2) | ({"world": WORLD} if world else {})
+    target = Target(Path(folder), names, overwrite)
+    target.check()
+    chain = prepared(chain or default_chain(settings.every, unswap=False), settings.every)
+    with open_video(recording, fps=settings.fps) as video:
+        frames = video.info.stated_frames
+    with ThreadPoolExecutor(1) as pool, progress(frames, "detect", quiet=quiet) as advance:
+        # Torch takes seconds to import: meanwhile the detector, which does without, looks for people.
+        building = pool.submit(_build, chain, device)
+
+        def listen(n: float = 1, note: str = "") -> None:
+            if building.done():
+                building.result()  # what is wrong with the chain need not wait for the end of the recording
+            advance(n, note)
+
+        found = find_people(recording, settings, advance=listen)
+        runners = building.result()
+    if world and found.world is None:
+        raise ConfigError("--world: this detector gives no 3D. Drop it, or use the detector blazepose.")
+    path = Path(recording)
+    run = _Run(chain, runners, target, Recording(path, settings.fps), title or f"{path.name}, smoothed", quiet)
+    return run.finish(found.poses, found.world if world else None, found.notes)
 
 
-def _write(target: Path, names: dict[str, str], before: PoseSequence, after: PoseSequence, report: Report) -> None:
-    """A new folder appears as a whole; in an existing one nothing is replaced before everything is written."""
-    if not target.exists():
-        with atomic_folder(target) as temporary:
-            write_poses(before, temporary / names["poses"])
-            write_poses(after, temporary / names["smooth"])
-            write_report(temporary / names["report"], report)
-        return
-    try:
-        with tempfile.TemporaryDirectory(prefix=".run-", dir=target) as name:
-            temporary = Path(name)
-            write_poses(before, temporary / names["poses"])
-            write_poses(after, temporary / names["smooth"])
-            write_report(target / names["report"], report, overwrite=True)
-            for what in ("poses", "smooth"):
-                (temporary / names[what]).replace(target / names[what])
-    except OSError as error:
-        raise DataError(f"{target}: cannot be written ({error.strerror or type(error).__name__}).") from error
+def _build(chain: ChainConfig, device: str) -> list[Runner]:
+    """What runs each step."""
+    return [build(step, device) for step in chain.steps]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is done to poses, once all of it has been checked."""
+
+    chain: ChainConfig
+    runners: Sequence[Runner]
+    target: Target
+    recording: Recording | None
+    title: str
+    quiet: bool
+
+    def finish(
+        self, poses: PoseSequence, world: PoseSequence | None = None, found_notes: Sequence[str] = ()
+    ) -> RunResult:
+        """The poses through all steps, and the files."""
+        result = compared = poses
+        notes = [*found_notes]
+        for number, (step, runner) in enumerate(zip(self.chain.steps, self.runners, strict=True), start=1):
+            with progress(1.0, f"{number}. {step.kind}", quiet=self.quiet) as advance:
+                outcome = runner(result, advance)
+            result, compared = outcome.poses, outcome.compared(compared)
+            notes += outcome.notes
+        harm = harm_report(compared, result)
+        with shown_video(self.recording, quiet=self.quiet) as (video, more):
+            notes += more
+            report = smoothing_report(poses, result, harm, title=self.title, notes=notes, video=video)
+            written = {"poses": poses, "smooth": result} | ({} if world is None else {"world": world})
+            self.target.write(written, report)
+        return RunResult(self.target.files, poses, result, harm, tuple(notes))

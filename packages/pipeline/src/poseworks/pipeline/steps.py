@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, assert_never
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, NonNegativeFloat
 
 from poseworks.core import PoseSequence
-from poseworks.temporal.filters import AnyFilter
+from poseworks.core.poses import HistoryEntry
+from poseworks.core.swaps import exchange_sides, repair_swaps
+from poseworks.pipeline.sparse import fill_between, sampled_every
+from poseworks.temporal.filters import AnyFilter, Filter
 from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
 
 DEFAULT_SMOOTHER = "smoothnet-general-w32"
+SPARSE_SMOOTHERS = {5: "deciwatch-general-i5", 10: "deciwatch-general-i10"}
+"""Weights that recover the frames between those that were looked at, by how far these are apart."""
 
 Advance = Callable[[float], None]
 
 
+def _same(poses: PoseSequence) -> PoseSequence:
+    return poses
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a step made, and sentences that a reader has to know."""
+    """What a step made, and sentences that a reader has to know.
+
+    Attributes:
+        compared: does to the poses before the chain what the harm report must not count as a change of the motion:
+            labels put right, and frames that nobody looked at.
+    """
 
     poses: PoseSequence
     notes: tuple[str, ...]
+    compared: Callable[[PoseSequence], PoseSequence] = _same
 
 
 Runner = Callable[[PoseSequence, Advance], Outcome]
+
+
+class UnswapStep(BaseModel, frozen=True, extra="forbid"):
+    """Left and right exchanged back where the detector exchanged them (`poseworks.core.swaps`)."""
+
+    kind: Literal["unswap"] = "unswap"
+
+
+class FillStep(BaseModel, frozen=True, extra="forbid"):
+    """The frames between those that the detector looked at, on straight lines (`poseworks.pipeline.sparse`).
+
+    Attributes:
+        every: frames from one look to the next.
+        max_gap_s: a look in which somebody was missed is bridged where looks are at most so far apart.
+    """
+
+    kind: Literal["fill"] = "fill"
+    every: int = Field(ge=2)
+    max_gap_s: NonNegativeFloat = 0.5
 
 
 class SmoothStep(SmoothSettings, frozen=True, extra="forbid"):
@@ -42,16 +76,74 @@ class FilterStep(SmoothSettings, frozen=True, extra="forbid"):
     filter: AnyFilter
 
 
-Step = Annotated[SmoothStep | FilterStep, Field(discriminator="kind")]
+AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep
+Step = Annotated[AnyStep, Field(discriminator="kind")]
 
 
 class ChainConfig(BaseModel, frozen=True, extra="forbid"):
-    """The steps of a run, in their order; without any given, smoothing by the general weights."""
+    """The steps of a run, in their order; without any given, what a detector's poses of every frame get."""
 
-    steps: tuple[Step, ...] = Field(default=(SmoothStep(),), min_length=1)
+    steps: tuple[Step, ...] = Field(default=(UnswapStep(), SmoothStep()), min_length=1)
 
 
-def build(step: SmoothStep | FilterStep, device: str = "cpu") -> Runner:
+def default_chain(
+    every: int = 1,
+    *,
+    unswap: bool = True,
+    model: str | None = None,
+    filter: Filter | None = None,  # noqa: A002 (the word for it)
+    guard: bool = False,
+) -> ChainConfig:
+    """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing.
+
+    Args:
+        every: N. Without a `model` or a `filter`, the weights made for 5 and 10 recover the frames between; for others
+            they stay on straight lines, which the general weights smooth.
+        unswap: exchange left and right back first.
+        model, filter: smooth with it instead; at most one of the two.
+        guard: limit each correction to what the input's own noise explains.
+    """
+    steps: list[AnyStep] = [UnswapStep()] if unswap else []
+    settings: dict[str, float | bool] = {"guard": guard}
+    if every > 1:
+        steps.append(FillStep(every=every))
+        settings["max_gap_s"] = 0.0  # what is still missing was looked for, and is absent
+    if filter is not None:
+        steps.append(FilterStep.model_validate({"filter": filter.model_dump(), **settings}))
+    else:
+        chosen = model or SPARSE_SMOOTHERS.get(every, DEFAULT_SMOOTHER)
+        steps.append(SmoothStep.model_validate({"model": chosen, **settings}))
+    return ChainConfig(steps=tuple(steps))
+
+
+def chain_for(poses: PoseSequence) -> ChainConfig:
+    """The default chain for poses whose history may say that left and right are in order, or frames left out."""
+    return default_chain(sampled_every(poses.history), unswap=not is_repaired(poses.history))
+
+
+def is_repaired(history: Sequence[HistoryEntry]) -> bool:
+    """Whether left and right have been put back already, as `detect` does."""
+    return any(entry.get("verb") == "repair_swaps" for entry in history)
+
+
+def prepared(chain: ChainConfig, every: int) -> ChainConfig:
+    """The chain with what has to stand before the first step that smooths, each as a step of its own.
+
+    That is: putting left and right back where a step asks for it, and filling what lies between every N-th frame.
+    """
+    steps: list[AnyStep] = []
+    for step in chain.steps:
+        if isinstance(step, SmoothStep | FilterStep) and step.unswap and step.latency_frames is None:
+            steps += [UnswapStep(), step.model_copy(update={"unswap": False})]
+        else:
+            steps.append(step)
+    if every > 1 and not any(isinstance(step, FillStep) for step in steps):
+        place = next((n for n, step in enumerate(steps) if not isinstance(step, UnswapStep)), len(steps))
+        steps.insert(place, FillStep(every=every))
+    return ChainConfig(steps=tuple(steps))
+
+
+def build(step: AnyStep, device: str = "cpu") -> Runner:
     """What runs a step; weights are loaded here, once.
 
     Raises:
@@ -59,12 +151,46 @@ def build(step: SmoothStep | FilterStep, device: str = "cpu") -> Runner:
         ConfigError: the device is not there, or the model is unknown.
     """
     match step:
+        case UnswapStep():
+            return lambda poses, _: _unswapped(poses)
+        case FillStep():
+            return lambda poses, _: _filled(poses, step)
         case SmoothStep():
             return _network_runner(step, device)
         case FilterStep():
             return lambda poses, advance: _outcome(smooth(poses, step.filter, _settings(step), advance=advance))
         case _:
             assert_never(step)
+
+
+def _unswapped(poses: PoseSequence) -> Outcome:
+    repaired = repair_swaps(poses)
+    ids = range(poses.num_people) if poses.person_ids is None else poses.person_ids.tolist()
+    notes = [
+        f"person {number}: left and right were exchanged in {len(frames)} frame{'s' if len(frames) > 1 else ''}: "
+        "exchanged back, and the harm report compares with that"
+        for number, frames in zip(ids, repaired.changed, strict=True)
+        if len(frames)
+    ]
+    return Outcome(repaired.poses, tuple(notes), lambda before: exchange_sides(before, repaired.changed))
+
+
+def _filled(poses: PoseSequence, step: FillStep) -> Outcome:
+    note = (
+        f"every {ordinal(step.every)} frame was looked at, and the last: the harm report compares with straight lines "
+        "between them"
+    )
+
+    def fill(given: PoseSequence) -> PoseSequence:
+        return fill_between(given, step.every, step.max_gap_s)
+
+    return Outcome(fill(poses), (note,), fill)
+
+
+def ordinal(number: int) -> str:
+    """2nd, 3rd, 5th, 11th, 21st."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _network_runner(step: SmoothStep, device: str) -> Runner:
@@ -76,7 +202,18 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
     network = network.to(choose_device(device))
 
     def run(poses: PoseSequence, advance: Advance) -> Outcome:
-        return _outcome(smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance))
+        every = sampled_every(poses.history, filled=True)
+        smoothed = smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance)
+        outcome = _outcome(smoothed)
+        if every == 1:
+            return outcome
+        if network.stride == every:
+            how = f"{step.model} recovers the frames between"
+        else:
+            made = SPARSE_SMOOTHERS.get(every)
+            others = made or f"weights for every {' or '.join(map(ordinal, SPARSE_SMOOTHERS))} frame"
+            how = f"the frames between are straight lines, smoothed by {step.model}; {others} would recover them"
+        return Outcome(outcome.poses, (how, *outcome.notes))
 
     return run
 

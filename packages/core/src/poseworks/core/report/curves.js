@@ -98,7 +98,9 @@ class Plot {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const shown = this.lines.filter(({ track }) => track.shown);
     const range = rangeOf(shown, this.seconds) ?? rangeOf(this.lines, this.seconds) ?? [0, 1];
-    const margin = 0.06 * (range[1] - range[0]) || Math.max(Math.abs(range[0]) * 0.05, 1e-6);
+    const size = Math.max(Math.abs(range[0]), Math.abs(range[1]));
+    const spread = range[1] - range[0]; // less than float32 can tell apart well is none
+    const margin = spread > 1e-5 * size ? 0.06 * spread : Math.max(size * 0.05, 1e-6);
     const [low, high] = [range[0] - margin, range[1] + margin];
     const inner = height - EDGE.top - EDGE.bottom;
     const [from, to] = this.seconds;
@@ -162,6 +164,7 @@ class Plot {
           else {
             pen.moveTo(this.x(times[t]) - 0.5, this.y(values[t]));
             pen.lineTo(this.x(times[t]), this.y(values[t]));
+            if (!(values[t + 1] === values[t + 1])) this.drawDot(pen, this.x(times[t]), this.y(values[t]));
           }
           down = true;
         }
@@ -183,6 +186,12 @@ class Plot {
       }
     }
     pen.stroke();
+  }
+
+  /** A value without neighbours, as where only every fifth frame was looked at: added to the path. */
+  drawDot(pen, x, y) {
+    pen.moveTo(x + 1.2, y);
+    pen.arc(x, y, 1.2, 0, 2 * Math.PI);
   }
 
   drawCursor(pen, height) {

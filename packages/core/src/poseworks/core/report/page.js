@@ -57,7 +57,8 @@ function writeFacts(tracks) {
   const facts = tracks.map((track) => {
     const people = track.P === 1 ? "1 person" : `${track.P} people`;
     const where = `${track.D}D ${track.unit}, ${track.frame} frame`;
-    return `${track.label}: ${people}, ${track.T.toLocaleString("en")} frames at ${Number(track.fps.toFixed(2))} fps, ` +
+    const frames = track.T === 1 ? "1 frame" : `${track.T.toLocaleString("en")} frames`;
+    return `${track.label}: ${people}, ${frames} at ${Number(track.fps.toFixed(2))} fps, ` +
       `${track.skeleton} (${track.J} joints), ${where}`;
   });
   $("facts").textContent = [...new Set(facts.map((text) => text.replace(/^.*?: /, "")))].length === 1
@@ -166,6 +167,14 @@ function addKeys(clock) {
   });
 }
 
+/** "2 · 5.2–6.8 s": a person's number, and from when to when there is anything of them. */
+function nameAndTime(track, person) {
+  const span = track.span(person);
+  if (!span) return `${track.personName(person)} · never seen`;
+  const [from, to] = span.map((frame) => timeText(track.times[frame], 0.1, track.duration));
+  return `${track.personName(person)} · ${from.replace(/ s$/, "")}–${to}`;
+}
+
 /** Fills the lists of people, joints and spaces, and keeps them in step with what is chosen. */
 function addChoices(state, stages, curves) {
   const refresh = () => {
@@ -185,13 +194,21 @@ function addChoices(state, stages, curves) {
     refresh();
   };
   const widest = state.tracks.reduce((best, track) => (track.P > best.P ? track : best));
-  for (let p = 0; p < widest.P; p++) $("person").append(new Option(widest.personName(p), String(p)));
+  for (let p = 0; p < widest.P; p++) $("person").append(new Option(nameAndTime(widest, p), String(p)));
   $("person-field").hidden = widest.P < 2;
   const dims = [...new Set(state.tracks.map((track) => track.D))];
   $("source").append(...dims.map((d) => new Option(`${d}D`, String(d))));
   $("source-field").hidden = dims.length < 2;
   $("joint").addEventListener("change", () => state.choose(state.person, $("joint").value));
-  $("person").addEventListener("change", () => state.choose(Number($("person").value), state.joint));
+  $("person").addEventListener("change", () => {
+    state.choose(Number($("person").value), state.joint);
+    const track = state.tracks.find((each) => each.bold && state.person < each.P) ?? widest;
+    const span = track.span(state.person);
+    if (span && track === state.clock.track && !track.seen(state.person)[state.clock.target]) {
+      state.clock.pause();
+      state.clock.seek(span[0]);
+    }
+  });
   $("source").addEventListener("change", () => {
     state.dims = Number($("source").value);
     state.choose(state.person, state.joint);

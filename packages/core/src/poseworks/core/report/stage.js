@@ -65,6 +65,7 @@ class Stage {
     const shown = this.tracks.filter((track) => track.shown);
     if (this.state.trail) for (const track of shown) this.drawTrail(track);
     for (const track of shown) for (let p = 0; p < track.P; p++) this.drawPerson(track, p);
+    if (this.state.people > 1) this.drawNames(shown);
   }
 
   followed() {
@@ -116,6 +117,35 @@ class Stage {
       this.pen.arc(points[2 * chosen], points[2 * chosen + 1], 9, 0, 2 * Math.PI);
       this.pen.stroke();
     }
+  }
+
+  /** Each person's number over the head, once, from the track that is drawn last. */
+  drawNames(shown) {
+    const { pen } = this;
+    pen.font = "600 12px system-ui, sans-serif";
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    for (let person = 0; person < this.state.people; person++) {
+      const there = (each) => person < each.P && this.frameOf(each) >= 0 && !each.bounds(person, this.frameOf(each)).empty;
+      const track = shown.filter(there).pop();
+      if (!track) continue;
+      const { points, alphas } = this.places(track, person, this.frameOf(track));
+      let top = -1;
+      for (let j = 0; j < track.J; j++) if (alphas[j] && (top < 0 || points[2 * j + 1] < points[2 * top + 1])) top = j;
+      const name = track.personName(person);
+      const half = pen.measureText(name).width / 2 + 7;
+      const x = Math.min(Math.max(points[2 * top], half + 2), this.box.clientWidth - half - 2);
+      const y = Math.min(Math.max(points[2 * top + 1] - 24, 12), this.box.clientHeight - 12);
+      const chosen = person === this.state.person;
+      pen.globalAlpha = chosen ? 1 : 0.75;
+      pen.fillStyle = chosen ? cssValue("--accent") : "#33363a";
+      pen.beginPath();
+      pen.roundRect(x - half, y - 10, 2 * half, 20, 10);
+      pen.fill();
+      pen.fillStyle = chosen ? cssValue("--accent-ink") : "#ffffff";
+      pen.fillText(name, x, y + 0.5);
+    }
+    pen.globalAlpha = 1;
   }
 
   /** The chosen joint's path over the second around this frame; what is to come is fainter. */

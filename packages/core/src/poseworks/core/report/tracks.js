@@ -111,6 +111,13 @@ class Track {
     return seen;
   }
 
+  /** [first, last] frame that shows the person; null for one who is never there. */
+  span(person) {
+    const seen = this.seen(person);
+    const first = seen.indexOf(1);
+    return first < 0 ? null : [first, seen.lastIndexOf(1)];
+  }
+
   /** First frame that shows anybody. */
   get firstSeen() {
     const size = this.J * this.D;

@@ -1,0 +1,84 @@
+"""The folder that a run writes: checked before any work, and written as a whole."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseworks.core import PoseSequence, write_poses
+from poseworks.core.errors import DataError
+from poseworks.core.files import atomic_folder, refuse_existing
+from poseworks.core.report import Report, write_report
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A folder and the files that a run writes into it.
+
+    Attributes:
+        folder: made if it is not there; of an existing one only these files are touched.
+        names: of the files, by what they are; ``report`` is one of them, the others are poses.
+        overwrite: replace these files where they exist.
+    """
+
+    folder: Path
+    names: dict[str, str]
+    overwrite: bool
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Path of each file."""
+        return {what: self.folder / name for what, name in self.names.items()}
+
+    def check(self) -> None:
+        """Nothing, if the files can be written.
+
+        Raises:
+            ConfigError: a file exists and `overwrite` is false.
+            DataError: the folder is a file, or nothing can be written into it.
+        """
+        for path in self.files.values():
+            refuse_existing(path, self.overwrite)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise DataError(f"{self.folder}: is a file; expected a folder to write into.")
+        there = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+        try:
+            with tempfile.TemporaryDirectory(prefix=".run-", dir=there):
+                pass
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def write(self, poses: dict[str, PoseSequence], report: Report) -> None:
+        """A new folder appears as a whole; in an existing one nothing is replaced before everything is written.
+
+        Raises:
+            DataError: the folder cannot be written, or the report's video cannot be read.
+        """
+        if not self.folder.exists():
+            with atomic_folder(self.folder) as temporary:
+                for what, sequence in poses.items():
+                    write_poses(sequence, temporary / self.names[what])
+                write_report(temporary / self.names["report"], report)
+            return
+        try:
+            with tempfile.TemporaryDirectory(prefix=".run-", dir=self.folder) as name:
+                for what, sequence in poses.items():
+                    write_poses(sequence, Path(name) / self.names[what])
+                write_report(self.files["report"], report, overwrite=True)
+                for what in poses:
+                    (Path(name) / self.names[what]).replace(self.files[what])
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> DataError:
+        reason = error.strerror or type(error).__name__
+        return DataError(f"{self.folder}: cannot be written ({reason}). Name another folder.")
+
+
+def names_of(dims: int) -> dict[str, str]:
+    """Names of the files for poses of so many dimensions, by what they are."""
+    stem = f"poses{dims}d"
+    return {"poses": f"{stem}.npz", "smooth": f"{stem}.smooth.npz", "report": REPORT}
