@@ -91,11 +91,8 @@ def copies(quick: bool) -> Table:
     changes = {
         "encoded anew": (lambda f: f, lambda p, w, h: p),
         "half the size": (lambda f: f[::2, ::2], lambda p, w, h: 2 * p),
-        "twice the size": (lambda f: f.repeat(2, 0).repeat(2, 1), lambda p, w, h: p / 2),
-        "on its side": (
-            lambda f: np.rot90(f),
-            lambda p, w, h: np.stack([w - p[..., 1], p[..., 0]], -1).astype(np.float32),
-        ),
+        "twice the size": (lambda f: f.repeat(2, 0).repeat(2, 1), lambda p, w, h: p * np.float32(0.5)),
+        "on its side": (np.rot90, turned_back),
         "upside down": (lambda f: f[::-1, ::-1], lambda p, w, h: np.array([w, h], np.float32) - p),
     }
     for clip in SINGLE[: 1 if quick else 3]:
@@ -114,6 +111,11 @@ def copies(quick: bool) -> Table:
         ("clip", "copy", "people", "its frames found", "median px"),
         rows,
     )
+
+
+def turned_back(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Points of a copy on its side (a quarter turn to the left), in the clip itself."""
+    return np.asarray(np.stack([width - points[..., 1], points[..., 0]], axis=-1), dtype=np.float32)
 
 
 def speed(quick: bool) -> Table:
@@ -237,7 +239,7 @@ def every_nth(quick: bool) -> Table:
          "px to the triangulated points"),
         rows,
         [
-            f"asked: {ASKED_SPEED_UP:g} times as fast at N = 5; seconds of the whole command, start and report included",
+            f"asked: {ASKED_SPEED_UP:g} times as fast at N = 5; seconds of the whole command, start and all",
             "DeciWatch (deciwatch-general-i5, -i10) recovers the frames between; N = 1 is smoothed by SmoothNet",
         ],
     )  # fmt: skip
@@ -292,9 +294,7 @@ def memory(quick: bool) -> Table:
         "Peak memory of detect (MiB), one person",
         ("frames", "peak MiB", ""),
         rows,
-        [
-            f"{1024 * slope:.1f} KiB a frame, which is the result itself: 33 keypoints in 2D and 3D, and the work on them"
-        ],
+        [f"{1024 * slope:.1f} KiB a frame, the result itself: 33 keypoints in 2D and 3D, and the work on them"],
     )
 
 

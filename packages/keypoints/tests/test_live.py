@@ -41,6 +41,7 @@ class FakeTracker:
     """Person 0 in every frame, moving 100 pixels a second; person 1, twice as large, in the second half."""
 
     skeleton: Skeleton = COCO_17
+    finds = "nobody else"
     sources: dict[str, Any] = {"networks": {}}  # noqa: RUF012 (as the protocol has it)
 
     def __init__(self, clock: FakeClock, each_s: float, *, ends_at: int = -1, ending: type[BaseException]) -> None:
@@ -221,7 +222,7 @@ def test_nothing_to_write(clip: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_what_cannot_work_is_said_before_the_first_frame(clip: str, clock: FakeClock, tmp_path: Path) -> None:
     with pytest.raises(SkeletonError, match="coco17 to blazepose33: no rule makes"):
-        follow(clip, clock, DetectSettings())
+        follow(clip, clock, DetectSettings(skeleton="blazepose33"))
     output = tmp_path / "poses.npz"
     output.write_bytes(b"")
     with pytest.raises(ConfigError, match=r"poses\.npz: already exists\."):

@@ -185,14 +185,15 @@ def _step_costs(limbs: _Limbs, lag: int) -> Array:
     steps = [
         _cost(a[..., lag:] - left[..., :-lag], b[..., lag:] - right[..., :-lag], scale, limbs.usual) for a, b in ways
     ]
-    return np.stack(steps) + LEAD_SHARE * _lead_costs(limbs, lag)
+    return np.asarray(np.stack(steps) + LEAD_SHARE * _lead_costs(limbs, lag))
 
 
 def _lead_costs(limbs: _Limbs, lag: int) -> Array:
     """(2, N - lag) mean change of which side is surer, from a frame to the one `lag` later, kept and exchanged."""
     before, after = limbs.lead[:, :-lag], limbs.lead[:, lag:]
     count = np.maximum((~np.isnan(before + after)).sum(axis=0), max(limbs.usual, 1.0))
-    return np.stack([np.nansum(np.abs(after - before), axis=0), np.nansum(np.abs(after + before), axis=0)]) / count
+    changes = np.nansum(np.abs(after - before), axis=0), np.nansum(np.abs(after + before), axis=0)
+    return np.asarray(np.stack(changes) / count)
 
 
 def _triple_costs(limbs: _Limbs) -> Array:

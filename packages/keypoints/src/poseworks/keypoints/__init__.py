@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from poseworks.keypoints.detection import Detected, DetectSettings, detect, find_people
+    from poseworks.keypoints.assembly import Detected
+    from poseworks.keypoints.detection import detect, find_people
+    from poseworks.keypoints.settings import DetectSettings
     from poseworks.keypoints.tracking import Person, Tracker
 
 _HOMES = {
-    "detection": ("Detected", "DetectSettings", "detect", "find_people"),
+    "assembly": ("Detected",),
+    "detection": ("detect", "find_people"),
+    "settings": ("DetectSettings",),
     "tracking": ("Person", "Tracker"),
 }
 

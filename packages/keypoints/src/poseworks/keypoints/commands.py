@@ -14,7 +14,7 @@ from poseworks.core.read_options import ReadOptions
 from poseworks.keypoints.options import NETWORK_HELP, DetectOptions
 
 if TYPE_CHECKING:
-    from poseworks.keypoints.detection import Detected
+    from poseworks.keypoints.assembly import Detected
 
 
 def detect(
@@ -25,7 +25,9 @@ def detect(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Poses file (.npz), or any format that core writes.")
     ] = None,
-    skeleton: Annotated[str, Parameter(help="Of the result, such as coco17.")] = "blazepose33",
+    skeleton: Annotated[
+        str | None, Parameter(help="Of the result, such as coco17. Default: the detector's own, blazepose33.")
+    ] = None,
     looking: DetectOptions = DetectOptions(),  # noqa: B008 (frozen)
     fps: Annotated[float | None, Parameter(help="Frames per second of a folder of pictures.")] = None,
     model: Annotated[str | None, Parameter(help=NETWORK_HELP)] = None,

@@ -65,10 +65,10 @@ class Detector:
 @cache
 def anchor_centres(size: int) -> Floats:
     """(A, 2) centres of the anchors in shares of the square: grid by grid, row by row; every anchor has size 1."""
-    grids = []
+    grids: list[Floats] = []
     for stride, per_cell in _GRIDS:
         n = size // stride
-        ticks = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / n
+        ticks = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n)
         x, y = np.meshgrid(ticks, ticks)
         grids.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), per_cell, axis=0))
     centres = np.concatenate(grids)

@@ -24,8 +24,10 @@ from poseworks.core.cli import print_result, remark
 from poseworks.core.errors import DataError
 from poseworks.core.files import refuse_existing
 from poseworks.core.poses import poses_from_arrays
-from poseworks.keypoints.detection import DetectSettings, FrameTracker, Seen, assemble, make_tracker
+from poseworks.keypoints.assembly import Seen, assemble
+from poseworks.keypoints.settings import DetectSettings
 from poseworks.keypoints.streams import Arrival, Clock, Stream, open_stream
+from poseworks.keypoints.trackers import FrameTracker, make_tracker
 from poseworks.keypoints.tracking import Person
 from poseworks.keypoints.tracks import Track, size_of
 
@@ -164,7 +166,7 @@ def _line_printer(skeleton: Skeleton, settings: DetectSettings, json: bool, quie
     Raises:
         SkeletonError: the skeleton of the settings cannot be made.
     """
-    target = SKELETONS[settings.skeleton]
+    target = SKELETONS[settings.skeleton or skeleton.name]
     nobody = np.zeros((1, skeleton.num_joints, 2), np.float32)
     _converted(nobody, nobody[..., 0], skeleton, target)  # what cannot be made is said before the first frame
     if json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from poseworks.keypoints.detection import DetectSettings
+    from poseworks.keypoints.settings import DetectSettings
 
 
 NETWORK_HELP = (
@@ -33,14 +33,14 @@ class DetectOptions:
     threads: Annotated[int, Parameter(help="Computing threads of the networks.")] = 1
 
     def settings(
-        self, skeleton: str = "blazepose33", fps: float | None = None, network: str | None = None
+        self, skeleton: str | None = None, fps: float | None = None, network: str | None = None
     ) -> DetectSettings:
         """What `find_people` takes.
 
         Raises:
             ConfigError: an option is out of its range.
         """
-        from poseworks.keypoints.detection import DetectSettings, parse_people
+        from poseworks.keypoints.settings import DetectSettings, parse_people
 
         return DetectSettings(
             people=parse_people(self.people),

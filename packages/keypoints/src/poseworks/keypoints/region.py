@@ -82,7 +82,8 @@ def sample(image: Image, region: Region, size: int, border: Border) -> Floats:
         block, down = samples[start : start + rows], steps[start : start + rows, None]
         x = (c * steps + np.float32(region.x)) - s * down
         y = (s * steps + np.float32(region.y)) + c * down
-        inside_x, inside_y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+        inside_x: Floats = np.clip(x, 0, width - 1)
+        inside_y: Floats = np.clip(y, 0, height - 1)
         outside = (x != inside_x) | (y != inside_y) if border == "black" else None
         _bilinear(flat, width, height, inside_x, inside_y, block)
         if outside is not None:

@@ -60,6 +60,11 @@ class RtmlibTracker:
         return COCO_17
 
     @property
+    def finds(self) -> str:
+        """Whom it finds."""
+        return "people, whole or in part, as far as rtmlib's networks do"
+
+    @property
     def sources(self) -> dict[str, Any]:
         """rtmlib's version, names and SHA-256 of both networks."""
         return {

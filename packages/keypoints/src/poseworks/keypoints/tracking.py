@@ -22,8 +22,10 @@ import numpy as np
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.skeletons import BLAZEPOSE_33, Skeleton
+from poseworks.keypoints.association import MEMORY_S, Motion
+from poseworks.keypoints.bodies import alike, covers, is_there, part_of
 from poseworks.keypoints.detector import FAR, NEAR, Detector
-from poseworks.keypoints.landmarks import MIN_PRESENCE, LandmarkNetwork, Landmarks
+from poseworks.keypoints.landmarks import LandmarkNetwork, Landmarks
 from poseworks.keypoints.models import detector_file, landmark_file
 from poseworks.keypoints.one_euro import CircleFilter
 from poseworks.keypoints.region import Floats, Image, Region, region_of
@@ -33,16 +35,10 @@ _SEARCH_S = 0.33  # between two searches for more people
 _SEARCH_PUSHES = 4  # and at least so many pushes, where only every N-th frame is looked at
 _MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
 _MOST_RECENT = 16  # frames kept for looking back
-_MEMORY_S = 1.5  # how long a lost person is waited for
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
-_SAME_BODY = 0.1  # of the smaller region's side: median distance of keypoints below which two are one
 _SAME_PERSON = 0.5  # sides of the region: how far from where a lost person should be they are found again
-_NEAR_CENTRE = 0.2  # the same: a detection so near to a followed person is that person
-_SIZE_RATIO = 1.7
-_GHOST_INSIDE, _GHOST_SIZE = 0.8, 0.6
 _HARDLY_VISIBLE = 0.6  # mean visibility of the keypoints
 _MISSES = 2
-_HALF_SECOND = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,28 +67,26 @@ class _Track:
     id: int
     region: Region
     seen: Landmarks
-    time: float
+    motion: Motion  # of the hip centre
     filter: CircleFilter = field(default_factory=CircleFilter)
-    velocity: Floats = field(default_factory=lambda: np.zeros(2, np.float32))  # pixels a second, of the hip centre
     confirmed: bool = False  # the detector saw the person a second time
     missed: int = 0  # searches in a row that did not
 
+    @property
+    def time(self) -> float:
+        """When the person was seen last."""
+        return self.motion.time
+
     def moved(self, seen: Landmarks, time: float, frames: float) -> None:
         """Takes what was seen in the next frame."""
-        if time > self.time:
-            step = (seen.circle[0] - self.seen.circle[0]) / np.float32(time - self.time)
-            self.velocity = np.float32(0.7) * self.velocity + np.float32(0.3) * step
+        self.motion.moved(seen.circle[0] - self.seen.circle[0], time)
         circle = self.filter.push(seen.circle, frames)
-        self.region, self.seen, self.time = region_of(circle[0], circle[1]), seen, time
-
-    def expected(self, time: float) -> Floats:
-        """Where the hip centre should be: straight on for half a second, then it stays."""
-        ahead: Floats = self.velocity * np.float32(min(time - self.time, _HALF_SECOND))
-        return np.asarray(self.seen.circle[0] + ahead)
+        self.region, self.seen = region_of(circle[0], circle[1]), seen
 
     def surprise(self, seen: Landmarks, time: float) -> float:
         """How far the hip centre is from where it should be, in sides of the region."""
-        return math.dist(seen.circle[0], self.expected(time)) / max(self.region.side, 1e-6)
+        expected = self.seen.circle[0] + self.motion.expected(time)
+        return math.dist(seen.circle[0], expected) / max(self.region.side, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -157,6 +151,11 @@ class Tracker:
         return BLAZEPOSE_33
 
     @property
+    def finds(self) -> str:
+        """Whom it finds."""
+        return "people who are at least a sixth of the image's longer side tall, lying ones less surely"
+
+    @property
     def sources(self) -> dict[str, Any]:
         """Names and SHA-256 of both networks."""
         networks = (self.detector.network, self.landmarks.network)
@@ -199,14 +198,14 @@ class Tracker:
 
     def _forget(self, time: float) -> None:
         """Nobody is waited for longer than the memory lasts."""
-        self._lost = [track for track in self._lost if time - track.time <= _MEMORY_S]
+        self._lost = [track for track in self._lost if time - track.time <= MEMORY_S]
 
     def _follow(self, rgb: Image, time: float) -> None:
         """Everybody's next landmarks, and who is lost."""
         seen = [(track, self.landmarks(rgb, track.region)) for track in self._tracks]
         kept: list[tuple[_Track, Landmarks]] = []
         for track, landmarks in sorted(seen, key=lambda pair: pair[0].surprise(pair[1], time)):
-            if _is_there(landmarks, rgb, [other for _, other in kept]):
+            if is_there(landmarks, rgb, [other for _, other in kept]):
                 kept.append((track, landmarks))
             else:
                 self._lost.append(track)
@@ -226,11 +225,11 @@ class Tracker:
         found = [detection.region for detection in self.detector(rgb, size)]
         if size == FAR:
             self._doubt(found)
-        unknown = [region for region in found if not any(_covers(track, region) for track in self._tracks)]
+        unknown = [region for region in found if not any(covers(track.region, region) for track in self._tracks)]
         for region in unknown:
             landmarks = self.landmarks(rgb, region)
             known = [track.seen for track in self._tracks]
-            if not _is_there(landmarks, rgb, known) or any(_part_of(landmarks, other) for other in known):
+            if not is_there(landmarks, rgb, known) or any(part_of(landmarks, other) for other in known):
                 continue
             track, absent_since = self._begin(landmarks, region, time)
             self._tracks.append(track)
@@ -245,7 +244,7 @@ class Tracker:
         """Drops whoever is hardly visible and was not found again in two searches for small and large people."""
         kept = []
         for track in self._tracks:
-            if any(_covers(track, region) for region in found):
+            if any(covers(track.region, region) for region in found):
                 track.confirmed, track.missed = True, 0
             elif float(track.seen.visibility.mean()) < _HARDLY_VISIBLE:
                 track.missed += 1
@@ -269,12 +268,12 @@ class Tracker:
     def _begin(self, landmarks: Landmarks, region: Region, time: float) -> tuple[_Track, float]:
         """A track for somebody new, or the old one of somebody who was lost; and since when they have been absent."""
         lost = min(self._lost, key=lambda each: each.surprise(landmarks, time), default=None)
-        if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and _alike(lost.region, region):
+        if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and alike(lost.region, region):
             self._lost.remove(lost)
-            track = _Track(lost.id, region, landmarks, time, velocity=lost.velocity)
+            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity))
             absent_since = lost.time
         else:
-            track = _Track(self._next_id, region, landmarks, time)
+            track = _Track(self._next_id, region, landmarks, Motion(time))
             self._next_id += 1
             absent_since = -math.inf
         circle = track.filter.push(landmarks.circle)
@@ -283,12 +282,12 @@ class Tracker:
 
     def _back(self, track: _Track, absent_since: float) -> list[tuple[float, Person]]:
         """Who was just found, followed back through the frames since the last search."""
-        back = _Track(track.id, track.region, track.seen, 0.0)
+        back = _Track(track.id, track.region, track.seen, Motion(0.0))
         back.filter.push(track.seen.circle)
         found: list[tuple[float, Person]] = []
         for recent in reversed(self._recent):
             seen = self.landmarks(recent.rgb, back.region)
-            if recent.time <= absent_since or not _is_there(seen, recent.rgb, recent.people):
+            if recent.time <= absent_since or not is_there(seen, recent.rgb, recent.people):
                 break
             back.moved(seen, track.time - recent.time, self.frames_per_push)
             recent.people.append(seen)
@@ -298,46 +297,3 @@ class Tracker:
 
 def _person(number: int, seen: Landmarks) -> Person:
     return Person(number, seen.keypoints, seen.visibility, seen.world, seen.presence)
-
-
-def _is_there(landmarks: Landmarks, rgb: Image, others: Sequence[Landmarks]) -> bool:
-    """A person, in the image, and none of the others."""
-    if landmarks.presence < MIN_PRESENCE or _left(landmarks, rgb):
-        return False
-    return not any(_same_body(landmarks, other) for other in others)
-
-
-def _same_body(a: Landmarks, b: Landmarks) -> bool:
-    """Two sets of landmarks that lie on one person."""
-    distance = np.median(np.linalg.norm(a.keypoints - b.keypoints, axis=1))
-    return bool(distance < _SAME_BODY * min(_diameter(a), _diameter(b)))
-
-
-def _part_of(a: Landmarks, b: Landmarks) -> bool:
-    """`a` is a ghost: a small body that lies on a large one, on a knee for instance."""
-    low, high = b.keypoints.min(axis=0), b.keypoints.max(axis=0)
-    inside = ((a.keypoints >= low) & (a.keypoints <= high)).all(axis=1).mean()
-    return bool(inside > _GHOST_INSIDE and _diameter(a) < _GHOST_SIZE * _diameter(b))
-
-
-def _left(landmarks: Landmarks, rgb: Image) -> bool:
-    """The person is out of the image, or shrunk to nothing."""
-    height, width = rgb.shape[:2]
-    inside = ((landmarks.keypoints >= 0) & (landmarks.keypoints < (width, height))).all(axis=1)
-    return not inside.any() or not _diameter(landmarks) > 1
-
-
-def _diameter(landmarks: Landmarks) -> float:
-    """Of the circle around the body, pixels."""
-    return 2 * math.dist(landmarks.circle[0], landmarks.circle[1])
-
-
-def _covers(track: _Track, region: Region) -> bool:
-    """A region that the detector gives is about the one in which a person is already followed."""
-    distance = math.hypot(region.x - track.region.x, region.y - track.region.y)
-    return distance < _NEAR_CENTRE * track.region.side and _alike(track.region, region)
-
-
-def _alike(a: Region, b: Region) -> bool:
-    """Regions of about one size."""
-    return max(a.side, b.side) < _SIZE_RATIO * min(a.side, b.side)
