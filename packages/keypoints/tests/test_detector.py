@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -68,7 +70,8 @@ def test_decoding_adds_the_anchor_to_all_but_the_size() -> None:
 def test_only_scores_from_a_half_on_are_kept_and_none_overflows() -> None:
     logits = np.full(2254, -1e9, np.float32)
     logits[:4] = [-1e-3, 0, 1e-3, 1e9]
-    points, scores = decode(np.zeros((2254, 12), np.float32), logits, 224)
+    with np.errstate(over="raise"):
+        points, scores = decode(np.zeros((2254, 12), np.float32), logits, 224)
     assert points.shape == (3, 6, 2)
     assert_allclose(scores, [0.5, 0.50025, 1.0], atol=1e-5)
 
@@ -169,6 +172,26 @@ def test_one_man_is_one_detection_at_either_size(
     assert abs(man.region.angle) < 0.2
     left, right = man.box[0] - man.box[2] / 2, man.box[0] + man.box[2] / 2
     assert left < first_frames["jumping_jacks_landmarks33"][0, 0] < right  # the nose is in the box
+
+
+class Recorder:
+    """In the place of a network: keeps what it is shown, and sees nobody."""
+
+    def run(self, image: Points, outputs: Sequence[str]) -> dict[str, Points]:
+        self.image = image
+        return {"boxes": np.zeros((1, 2254, 12), np.float32), "scores": np.full((1, 2254, 1), -9, np.float32)}
+
+
+def test_the_network_sees_the_frame_from_minus_one_to_one_in_a_black_square() -> None:
+    recorder = Recorder()
+    frame = np.full((56, 112, 3), 255, np.uint8)
+    frame[:, :56] = (0, 51, 102)
+    assert Detector(cast("Network", recorder))(frame) == []
+    assert recorder.image.shape == (224, 224, 3)
+    assert_allclose(recorder.image[:56], -1)  # above the frame
+    assert_allclose(recorder.image[-56:], -1)
+    assert_allclose(recorder.image[112, 150], 1)
+    assert_allclose(recorder.image[112, 50], [-1, -0.6, -0.2], atol=1e-6)
 
 
 def test_an_empty_image_has_nobody(detector: Detector) -> None:

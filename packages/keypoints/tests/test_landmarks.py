@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -141,6 +143,27 @@ def test_the_network_on_a_whole_frame_gives_mediapipes_landmarks(
     hips = found.keypoints[23:25].mean(axis=0)
     assert math.dist(found.circle[0], hips) < 10  # the circle is about the hips, and its rim beyond the feet or hands
     assert math.dist(*found.circle) > 0.9 * np.linalg.norm(found.keypoints - found.circle[0], axis=1).max()
+
+
+class Recorder:
+    """In the place of a network: keeps what it is shown, and answers with zeros."""
+
+    def run(self, image: Floats, outputs: Sequence[str]) -> Arrays:
+        self.image = image
+        shapes = {"landmarks": (1, 195), "presence": (1, 1), "heatmap": (1, 39, 64, 64), "world": (1, 117)}
+        return {name: np.zeros(shapes[name], np.float32) for name in outputs}
+
+
+def test_the_network_sees_the_region_from_zero_to_one_with_the_edge_repeated() -> None:
+    recorder = Recorder()
+    frame = np.full((40, 40, 3), (255, 51, 0), np.uint8)
+    found = LandmarkNetwork(cast("Network", recorder))(frame, Region(40, 20, 40))
+    assert recorder.image.shape == (256, 256, 3)
+    assert_allclose(recorder.image, np.broadcast_to([1, 0.2, 0], (256, 256, 3)), atol=1e-6)
+    # Zeros stand for the middle of the heatmap's window at the first corner, half visible: columns and rows 0 to 4.
+    assert_allclose(found.keypoints, np.broadcast_to([20 + 40 * 2 / 64, 40 * 2 / 64], (33, 2)), atol=1e-4)
+    assert_allclose(found.visibility, 0.5)
+    assert found.presence == 0
 
 
 def test_where_there_is_nobody_presence_is_low(network: LandmarkNetwork) -> None:

@@ -170,10 +170,11 @@ def test_a_network_of_all_operators_gives_the_sums_done_by_hand() -> None:
     pool = {"Padding": VALID, "StrideH": 2, "StrideW": 2, "FilterHeight": 2, "FilterWidth": 2}
     pooled = lite.step("MAX_POOL_2D", [mixed], (1, 4, 4, 4), "Pool2DOptions", **pool)
     joined = lite.step("CONCATENATION", [wider, pooled], (1, 4, 4, 10), "ConcatenationOptions", Axis=3)
-    shallow = lite.step("DEPTH_TO_SPACE", [pooled], (1, 8, 8, 1), "DepthToSpaceOptions", BlockSize=2)
+    deeper = lite.step("CONCATENATION", [total, pooled], (1, 4, 4, 8), "ConcatenationOptions", Axis=-1)
+    shallow = lite.step("DEPTH_TO_SPACE", [deeper], (1, 8, 8, 2), "DepthToSpaceOptions", BlockSize=2)
     flat = lite.step("LOGISTIC", [lite.step("RESHAPE", [joined], (1, 160), "ReshapeOptions")], (1, 160))
-    rows = lite.step("RESHAPE", [shallow], (1, 32, 2), "ReshapeOptions")
-    both = lite.step("CONCATENATION", [rows, rows], (1, 64, 2), "ConcatenationOptions", Axis=-2)
+    rows = lite.step("RESHAPE", [shallow], (1, 64, 2), "ReshapeOptions")
+    both = lite.step("CONCATENATION", [rows, rows], (1, 128, 2), "ConcatenationOptions", Axis=-2)
     data = lite.file([flat, shallow, both, mixed])
     got = run(data, {flat: "flat", shallow: "shallow", both: "both"}, image)
 
@@ -184,9 +185,10 @@ def test_a_network_of_all_operators_gives_the_sums_done_by_hand() -> None:
     five = (doubled(four) + one).reshape(1, 4, 2, 4, 2, 4).max(axis=(2, 4))
     expected = np.concatenate([four, np.zeros((1, 4, 4, 2)), five], axis=3)
     assert_allclose(got["flat"], 1 / (1 + np.exp(-expected.reshape(1, 160))), atol=1e-5)
-    opened = five.reshape(1, 4, 4, 2, 2).transpose(0, 1, 3, 2, 4).reshape(1, 8, 8, 1)
+    eight = np.concatenate([four, five], axis=3)
+    opened = eight.reshape(1, 4, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 8, 8, 2)  # row, column, channel
     assert_allclose(got["shallow"], opened.transpose(0, 3, 1, 2), atol=1e-4)
-    assert_allclose(got["both"], np.tile(opened.reshape(1, 32, 2), (1, 2, 1)), atol=1e-4)
+    assert_allclose(got["both"], np.tile(opened.reshape(1, 64, 2), (1, 2, 1)), atol=1e-4)
 
 
 def test_only_what_the_named_outputs_need_is_kept_and_float16_stays_small() -> None:
