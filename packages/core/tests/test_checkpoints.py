@@ -192,6 +192,16 @@ def test_one_error_lists_all_that_does_not_fit_and_the_network_stays(tmp_path: P
     assert_same(before, network)
 
 
+def test_faults_are_told_in_the_names_of_the_file(tmp_path: Path) -> None:
+    network = nn.Linear(2, 3)
+    names = {"weight": "scope/w", "bias": "scope/b"}
+    w, b = torch.ones(3, 2), torch.zeros(3)
+    load_strict(network, {"scope/w": w, "scope/b": b}, source="x", names=names)
+    assert torch.equal(network.weight, w)
+    with pytest.raises(CheckpointError, match=r"missing \(1\): scope/b; unexpected \(1\): bias"):
+        load_strict(network, {"scope/w": w, "bias": b}, source="x", names=names)
+
+
 def test_a_drop_rule_names_what_it_leaves_out() -> None:
     network = nn.Linear(2, 1)
     tensors = {**network.state_dict(), "smpl.faces": torch.ones(2)}
@@ -273,10 +283,24 @@ def test_files_of_another_kind_are_named(tmp_path: Path, data: bytes, says: str)
     assert says in str(caught.value)
 
 
-def test_npz_zip_folder_and_absent_files_are_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", a=np.ones(2))
-    with pytest.raises(CheckpointError, match="NumPy archive"):
-        read_checkpoint(tmp_path / "x.npz")
+def test_an_npz_of_numbers_is_read_in_any_byte_order_and_others_are_refused(tmp_path: Path) -> None:
+    weight = np.arange(6, dtype=">f4").reshape(2, 3)
+    np.savez_compressed(tmp_path / "x.npz", **{"scope/w": weight, "training/step": np.int64(7)})
+    checkpoint = read_checkpoint(tmp_path / "x.npz")
+    assert checkpoint.kind == "npz"
+    assert checkpoint.tensors["scope/w"].tolist() == weight.tolist()
+    assert checkpoint.tensors["training/step"].shape == ()
+    for odd, says in (
+        (np.array(["text"]), "not numbers"),
+        (np.array([{}]), "x.npz: a: "),
+        (np.array([np.inf]), "a: holds NaN or infinity"),
+    ):
+        np.savez(tmp_path / "x.npz", a=odd)
+        with pytest.raises(CheckpointError, match=says):
+            read_checkpoint(tmp_path / "x.npz")
+
+
+def test_zip_folder_and_absent_files_are_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("readme", "hello")
     with pytest.raises(CheckpointError, match="a zip archive"):

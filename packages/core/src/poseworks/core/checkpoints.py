@@ -25,7 +25,9 @@ from poseworks.core.model_cards import find_weights as find_weights
 from poseworks.core.weight_files import read_safetensors_metadata, read_weight_file
 
 MODEL_FORMAT = "poseworks.model/1"
-NESTS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights")
+NESTS = (
+    "state_dict", "model_state_dict", "model_state", "model_pos", "model", "network", "net", "weights", "distiller",
+)  # fmt: skip
 PREFIXES = ("module.", "model.", "_orig_mod.")
 _TRAINING = re.compile(r"optim|sched|scaler|rng|random|callbacks|loops|(^|_)(amp|ema)(_|$)", re.IGNORECASE)
 _SUFFIXES = {".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors", ".onnx", ".npz"}
@@ -41,7 +43,7 @@ class Checkpoint:
         dropped: what was left out, each with its rule.
         prefix: what was stripped from every name, for example ``module.``.
         nest: the entry that held the tensors, ``""`` where they lay bare.
-        kind: ``torch``, ``torch-legacy`` or ``safetensors``.
+        kind: ``torch``, ``torch-legacy``, ``safetensors`` or ``npz``.
     """
 
     tensors: dict[str, Tensor]
@@ -110,19 +112,22 @@ def load_strict(
     tensors: Mapping[str, Tensor],
     *,
     source: str,
+    names: Mapping[str, str] | None = None,
     drop: Sequence[DropRule] = (),
     looks_like: Callable[[Mapping[str, Tensor]], str | None] | None = None,
 ) -> tuple[str, ...]:
     """Puts the tensors into the network, in place; returns the names left out, each with its rule.
 
-    `looks_like` may recognise a checkpoint of another method; what it says becomes part of the error.
-
+    Args:
+        names: what the file calls the network's tensors, where that differs; faults are told in the file's names.
+        looks_like: may recognise a checkpoint of another method; what it says becomes part of the error.
     Raises:
         CheckpointError: listing every missing, unexpected and misshapen tensor; the network is then unchanged.
     """
     dropped = {name: rule.name for name in tensors for rule in drop if re.fullmatch(rule.pattern, name)}
     given = {name: tensor for name, tensor in tensors.items() if name not in dropped}
-    own = network.state_dict()
+    called = {name: name for name in network.state_dict()} | dict(names or {})
+    own = {called[name]: tensor for name, tensor in network.state_dict().items()}
     faults = []
     missing = [name for name in own if name not in given]
     unexpected = [name for name in given if name not in own]
@@ -132,14 +137,14 @@ def load_strict(
         if name in given
         and (own[name].shape != given[name].shape or own[name].is_complex() != given[name].is_complex())
     ]
-    for title, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
-        if names:
-            faults.append(f"{title} ({len(names)}): {', '.join(names)}")
+    for title, which in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen)):
+        if which:
+            faults.append(f"{title} ({len(which)}): {', '.join(which)}")
     if faults:
         guess = looks_like(tensors) if looks_like is not None else None
         hint = f" It looks like {guess}." if guess else ""
         raise CheckpointError(f"{source}: does not fit {type(network).__name__}.{hint} {'; '.join(faults)}.")
-    network.load_state_dict(given)
+    network.load_state_dict({name: given[called[name]] for name in network.state_dict()})
     return tuple(f"{name} ({rule})" for name, rule in dropped.items())
 
 

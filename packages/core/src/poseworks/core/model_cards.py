@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +72,44 @@ def find_weights(file_name: str) -> Path | None:
         if (folder / name).is_file():
             return folder / name
     return None
+
+
+def shipped_models(home: Path) -> tuple[str, ...]:
+    """Names of the saved models in a package's folder of weights, one folder each; none where there is no folder."""
+    if not home.is_dir():
+        return ()
+    return tuple(sorted(folder.name for folder in home.iterdir() if (folder / "model.safetensors").is_file()))
+
+
+def locate_model(
+    source: str | os.PathLike[str], home: Path, published: Callable[[], Iterable[ModelCard]], command: str
+) -> Path:
+    """The folder or file that a name or a path stands for.
+
+    Args:
+        source: a shipped name, a path, a published name, or a file's name in a folder of POSEWORKS_WEIGHTS.
+        home: the package's folder of weights.
+        published: the cards of the variants that others published; asked for where nothing else fits.
+        command: the package's command, for the error.
+
+    Raises:
+        CheckpointError: nothing is found; for a published name it says how to get the file.
+    """
+    name = os.fspath(source)
+    if name in shipped_models(home):
+        return home / name
+    if Path(name).exists():
+        return Path(name)
+    known = next((card for card in published() if card.name == name), None)
+    found = find_weights(known.file if known else name)
+    if found is not None:
+        return found
+    if known is not None:
+        raise CheckpointError(f"{name}: not here; {known.how_to_get}.")
+    raise CheckpointError(
+        f"{name}: no such file or folder, and no model of this name. Shipped: "
+        f"{', '.join(shipped_models(home)) or 'none'}. Published ones are listed by `{command} models`."
+    )
 
 
 def shipped_card(folder: str | os.PathLike[str]) -> ModelCard:

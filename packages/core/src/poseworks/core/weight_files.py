@@ -1,4 +1,4 @@
-"""What a weight file holds, read without running anything it says: torch zips, legacy torch pickles, safetensors.
+"""What a weight file holds, read without running anything it says: torch zips, legacy torch pickles, safetensors, npz.
 
 Pickles go through torch's own interpreter for weights (``weights_only=True``), which builds tensors and plain
 containers alone. NumPy scalars, which published checkpoints hold among their bookkeeping, become python numbers.
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from poseworks.core.errors import CheckpointError
+from poseworks.core.errors import CheckpointError, PoseworksError
+from poseworks.core.formats.reading import read_npz
 
 LARGEST_HEADER = 100_000_000  # bytes; safetensors' own bound
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
@@ -41,7 +42,9 @@ _OTHER_KINDS = (
 
 
 def read_weight_file(path: Path) -> tuple[Any, str]:
-    """The object in the file, with every tensor on the CPU, and the kind: ``torch``, ``torch-legacy``, ``safetensors``.
+    """The object in the file, with every tensor on the CPU, and the kind of file.
+
+    Kinds are ``torch``, ``torch-legacy``, ``safetensors``, and ``npz``: arrays under the names of another framework.
 
     Raises:
         CheckpointError: no such file, another kind of file, damaged, or it asks for more than data.
@@ -55,6 +58,8 @@ def read_weight_file(path: Path) -> tuple[Any, str]:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}).{hint}") from error
     if size == 0:
         raise CheckpointError(f"{path}: empty. Fetch it again.")
+    if head.startswith(b"PK") and _is_npz(path):
+        return _read_npz(path), "npz"
     if head.startswith(b"PK"):
         _check_zip(path, size)
         return _read_torch(path), "torch"
@@ -70,7 +75,32 @@ def read_weight_file(path: Path) -> tuple[Any, str]:
     raise CheckpointError(f"{path}: not a weight file that is known here, or damaged at its start.{_WANTED}")
 
 
-_WANTED = " Expected a checkpoint of torch.save (.pth, .pt, .pth.tar) or a .safetensors file."
+_WANTED = " Expected a checkpoint of torch.save (.pth, .pt, .pth.tar), a .safetensors file or an .npz of arrays."
+
+
+def _is_npz(path: Path) -> bool:
+    """Whether it is a zip of arrays alone."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # a damaged archive: whoever reads it says so
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    try:
+        arrays = read_npz(path)
+    except PoseworksError as error:
+        raise CheckpointError(str(error)) from error
+    odd = [name for name, array in arrays.items() if array.dtype.kind not in "fiub"]
+    if odd:
+        raise CheckpointError(f"{path}: {', '.join(odd)}: not numbers, so no weights.{_WANTED}")
+    native = {name: array.astype(array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
+    try:
+        return {name: torch.from_numpy(array) for name, array in native.items()}
+    except TypeError as error:
+        raise CheckpointError(f"{path}: numbers of a type that weights do not have ({error}).") from error
 
 
 def _check_zip(path: Path, size: int) -> None:
@@ -80,8 +110,7 @@ def _check_zip(path: Path, size: int) -> None:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
             if not any(name.endswith("/data.pkl") for name in names):
-                kind = "a NumPy archive" if any(name.endswith(".npy") for name in names) else "a zip archive"
-                raise CheckpointError(f"{path}: {kind}, not weights.{_WANTED}")
+                raise CheckpointError(f"{path}: a zip archive, not weights.{_WANTED}")
             if any(name.endswith("/constants.pkl") for name in names):
                 raise CheckpointError(f"{path}: a TorchScript program, not weights. Export its state_dict with torch.")
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or (

@@ -95,16 +95,10 @@ def smooth(
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every model, shipped or published: size, licence, training data, claimed accuracy, where it is."""
-    from poseworks.core.cli import print_result
-    from poseworks.core.model_cards import cards_json, cards_table
+    from poseworks.core.verbs import show_models
     from poseworks.temporal.models import model_cards
 
-    cards = model_cards()
-    text = [
-        cards_table([card for card in cards if card.kind == kind], title)
-        for kind, title in (("shipped", "Shipped"), ("published", "Published, fetched by you"))
-    ]
-    print_result(cards_json(cards), json=json, text=text, quiet=quiet)
+    show_models(model_cards(), json=json, quiet=quiet)
 
 
 def inspect(
@@ -138,15 +132,13 @@ def convert(
     verbose: Verbose = False,
 ) -> None:
     """An original checkpoint as a folder of model.safetensors, config.json and README.md."""
-    from poseworks.core.cli import print_result
-    from poseworks.core.files import refuse_existing
+    from poseworks.core.verbs import convert_checkpoint
     from poseworks.temporal.loading import load, save
 
-    refuse_existing(output, overwrite)
-    network = load(str(file), **_given(interval, q, cross_attention))
-    save(network, output, overwrite=overwrite)
-    facts = {"input": file, "output": output, "config": network.config, "sha256": network.sha256}
-    print_result(facts, json=json, text=f"{file} -> {output}", quiet=quiet)
+    options = _given(interval, q, cross_attention)
+    convert_checkpoint(
+        file, output, lambda: load(str(file), **options), save, overwrite=overwrite, json=json, quiet=quiet
+    )
 
 
 def export(
@@ -162,17 +154,11 @@ def export(
     verbose: Verbose = False,
 ) -> None:
     """A model as ONNX, verified against torch at other sizes before the file appears; a .json says how to use it."""
-    from poseworks.core.cli import print_result
-    from poseworks.core.errors import ConfigError
-    from poseworks.core.files import refuse_existing
+    from poseworks.core.verbs import export_model
     from poseworks.temporal.loading import export_onnx, load
 
-    if output.suffix.lower() != ".onnx":
-        raise ConfigError(f"{output}: expected a name that ends in .onnx, such as -o model.onnx.")
-    refuse_existing(output, overwrite)
-    network = load(model, **_given(interval, q, cross_attention))
-    report = export_onnx(network, output, overwrite=overwrite)
-    print_result(report, json=json, quiet=quiet)
+    options = _given(interval, q, cross_attention)
+    export_model(output, lambda: load(model, **options), export_onnx, overwrite=overwrite, json=json, quiet=quiet)
 
 
 def train(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from poseworks.core import detect_format
-from poseworks.core.errors import ConfigError, DataError, FormatError, PoseworksError
-from poseworks.core.inspection import poses_facts
+from poseworks.core.errors import ConfigError, FormatError, PoseworksError
+from poseworks.core.inspection import checkpoint_facts, poses_facts
 from poseworks.core.read_options import ReadOptions
 
 _METHODS = {"smoothnet": "SmoothNet", "deciwatch": "DeciWatch"}
@@ -43,31 +43,16 @@ def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         CheckpointError: there is no such file, or no tensors in it.
     """
-    from poseworks.core.checkpoints import read_checkpoint
     from poseworks.temporal.loading import load, looks_like
     from poseworks.temporal.models import shipped_models
 
-    facts: dict[str, Any] = {"file": file, "what": "checkpoint"}
-    if str(file) in shipped_models() or file.is_dir():
-        return {**facts, **_network_facts(load(str(file), **options))}
-    if not file.exists():
-        raise DataError(f"{file}: no such file, and no shipped model of this name ({', '.join(shipped_models())}).")
-    checkpoint = read_checkpoint(file)
-    facts |= {
-        "kind": checkpoint.kind,
-        "sha256": checkpoint.sha256,
-        "nested_in": checkpoint.nest or None,
-        "prefix": checkpoint.prefix or None,
-        "left_out": checkpoint.dropped,
-        "tensors": len(checkpoint.tensors),
-        "numbers": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
-        "looks_like": looks_like(checkpoint.tensors) or "nothing known",
-    }
-    try:
-        return {**facts, **_network_facts(load(file, **options)), "missing_or_left_over": "nothing"}
-    except PoseworksError as error:
-        some = {name: list(tensor.shape) for name, tensor in list(checkpoint.tensors.items())[:8]}
-        return {**facts, "problem": str(error), "first_tensors": some}
+    return checkpoint_facts(
+        file,
+        load=lambda source: load(source, **options),
+        looks_like=looks_like,
+        network_facts=_network_facts,
+        shipped=shipped_models(),
+    )
 
 
 def _network_facts(network: Any) -> dict[str, Any]:

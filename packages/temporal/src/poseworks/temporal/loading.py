@@ -11,11 +11,22 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from poseworks.core.checkpoints import Checkpoint, find_weights, load_strict, read_checkpoint, read_model, save_model
+from poseworks.core.checkpoints import Checkpoint, load_strict, read_checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
+from poseworks.core.model_cards import locate_model
+from poseworks.core.networks import (
+    faults_of,
+    load_saved,
+    numbers_after,
+    ready,
+    refuse_contradictions,
+    save_network,
+    saved_folder,
+    size_of,
+)
 from poseworks.core.onnx_export import ExportReport, export_verified
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig, normalised
-from poseworks.temporal.models import how_to_get, model_cards, shipped_models, weights_folder
+from poseworks.temporal.models import model_cards, published_cards, shipped_models, weights_folder
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.published import (
     CrossAttention,
@@ -62,12 +73,12 @@ def load(
     """
     options = {"interval": interval, "q": q, "cross_attention": cross_attention, "heads": heads}
     given = {name: value for name, value in options.items() if value is not None}
-    path = _find(source)
-    if path.is_dir():
-        return _load_saved(path, given, name=str(source))
-    if path.name == "model.safetensors" and (path.parent / "config.json").is_file():
-        return _load_saved(path.parent, given, name=str(source))
-    return _load_original(path, given)
+    path = locate_model(source, weights_folder(), published_cards, "poseworks-temporal")
+    folder = saved_folder(path)
+    if folder is None:
+        return _load_original(path, given)
+    kinds = {"smoothnet": _saved_smoothnet, "deciwatch": _saved_deciwatch}
+    return load_saved(folder, kinds, given=given, looks_like=looks_like, name=str(source))
 
 
 def save(
@@ -93,12 +104,8 @@ def save(
     extras: dict[str, Any] = {}
     if network.preparation is not None:
         extras["preparation"] = network.preparation.model_dump(mode="json")
-    if network.source:
-        extras["source"] = {"name": Path(network.source).name, "sha256": network.sha256}
-    if card is not None:
-        extras["card"] = dict(card)
-    text = readme if readme is not None else _readme(network)
-    save_model(network, folder, network.config, text, extras=extras, overwrite=overwrite)
+    title = f"{type(network).__name__}, window {network.window}"
+    save_network(network, folder, title=title, readme=readme, card=card, extras=extras, overwrite=overwrite)
 
 
 def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bool = False) -> ExportReport:
@@ -184,62 +191,21 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-# --- where things lie -------------------------------------------------------------------------------------------------
-
-
-def _find(source: str | os.PathLike[str]) -> Path:
-    """The folder or file that `source` names."""
-    name = os.fspath(source)
-    if name in shipped_models():
-        return weights_folder() / name
-    if Path(name).exists():
-        return Path(name)
-    known = published_weights().get(name)
-    found = find_weights(known.file if known else name)
-    if found is not None:
-        return found
-    if known is not None:
-        raise CheckpointError(f"{name}: not here; {how_to_get(known)}.")
-    raise CheckpointError(
-        f"{name}: no such file or folder, and no model of this name. Shipped: {', '.join(shipped_models()) or 'none'}. "
-        "Published ones are listed by `poseworks-temporal models`."
-    )
-
-
 # --- folders of ours --------------------------------------------------------------------------------------------------
 
 
-def _load_saved(folder: Path, given: Mapping[str, Any], name: str) -> Network:
-    content, tensors = read_model(folder)
-    kind = content["config"].get("kind")
-    try:
-        network: Network
-        if kind == "smoothnet":
-            network = SmoothNet(SmoothNetConfig.model_validate(content["config"]))
-        elif kind == "deciwatch":
-            network = DeciWatch(DeciWatchConfig.model_validate(content["config"]))
-        else:
-            raise CheckpointError(f"{folder}: config.json is of kind {kind!r}, expected smoothnet or deciwatch.")
-        if content.get("preparation") is not None:
-            network.preparation = Preparation.model_validate(content["preparation"])
-    except ValidationError as error:
-        raise CheckpointError(f"{folder}/config.json: {_faults(error)}") from error
-    _refuse_contradictions(network, given, f"{folder}/config.json says")
-    load_strict(network, tensors, source=str(folder), looks_like=looks_like)
-    network.source = name
-    network.sha256 = content.get("model_sha256") or ""
-    network.eval()
+def _saved_smoothnet(content: Mapping[str, Any]) -> Network:
+    return _with_preparation(SmoothNet(SmoothNetConfig.model_validate(content["config"])), content)
+
+
+def _saved_deciwatch(content: Mapping[str, Any]) -> Network:
+    return _with_preparation(DeciWatch(DeciWatchConfig.model_validate(content["config"])), content)
+
+
+def _with_preparation(network: Network, content: Mapping[str, Any]) -> Network:
+    if content.get("preparation") is not None:
+        network.preparation = Preparation.model_validate(content["preparation"])
     return network
-
-
-def _refuse_contradictions(network: Network, given: Mapping[str, Any], who: str) -> None:
-    """ConfigError if an option says otherwise than what is known."""
-    if given and isinstance(network, SmoothNet):
-        raise ConfigError(f"{', '.join(given)}: this is a SmoothNet, which has no such option. Leave it out.")
-    for name, value in given.items():
-        known = getattr(network.config, name)
-        if known != value:
-            raise ConfigError(f"{name}: {who} {known}, the option says {value}. Leave the option out.")
 
 
 # --- original checkpoints ---------------------------------------------------------------------------------------------
@@ -254,7 +220,7 @@ def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
             network = _original_deciwatch(checkpoint, given)
         elif kind == "a SmoothNet" or _is_bare_smoothnet(checkpoint.tensors):
             network = _original_smoothnet(checkpoint)
-            _refuse_contradictions(network, given, "")
+            refuse_contradictions(network.config, given, f"{path} says")
         else:
             some = ", ".join(list(checkpoint.tensors)[:3])
             raise CheckpointError(
@@ -262,12 +228,9 @@ def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
                 f"{len(checkpoint.tensors)} tensors such as {some}. Try the command of another package, or `inspect`."
             )
     except ValidationError as error:
-        raise CheckpointError(f"{path}: its tensors have sizes that no network can have: {_faults(error)}") from error
+        raise CheckpointError(f"{path}: its tensors have sizes that no network can have: {faults_of(error)}") from error
     load_strict(network, checkpoint.tensors, source=str(path), looks_like=looks_like)
-    network.source = str(path)
-    network.sha256 = checkpoint.sha256
-    network.eval()
-    return network
+    return ready(network, str(path), checkpoint.sha256)
 
 
 def _is_bare_smoothnet(tensors: Mapping[str, Tensor]) -> bool:
@@ -278,12 +241,12 @@ def _is_bare_smoothnet(tensors: Mapping[str, Tensor]) -> bool:
 def _original_smoothnet(checkpoint: Checkpoint) -> SmoothNet:
     """An untrained network of the checkpoint's sizes; where a tensor is missing another one tells."""
     tensors = checkpoint.tensors
-    window = _size(tensors, ("encoder.0.weight", 1), ("decoder.weight", 0))
-    hidden = _size(tensors, ("encoder.0.weight", 0), ("decoder.weight", 1), ("encoder.0.bias", 0))
-    output = _size(tensors, ("decoder.weight", 0), ("decoder.bias", 0), default=window)
-    numbers = _numbers(tensors, "res_blocks.")
+    window = size_of(tensors, ("encoder.0.weight", 1), ("decoder.weight", 0))
+    hidden = size_of(tensors, ("encoder.0.weight", 0), ("decoder.weight", 1), ("encoder.0.bias", 0))
+    output = size_of(tensors, ("decoder.weight", 0), ("decoder.bias", 0), default=window)
+    numbers = numbers_after(tensors, "res_blocks.")
     first = f"res_blocks.{min(numbers, default=0)}"
-    narrow = _size(tensors, (f"{first}.linear1.weight", 0), (f"{first}.linear2.weight", 1))
+    narrow = size_of(tensors, (f"{first}.linear1.weight", 0), (f"{first}.linear2.weight", 1))
     known = smoothnet_sizes(hidden, narrow, len(numbers))
     config = SmoothNetConfig(
         window=window,
@@ -304,18 +267,18 @@ def _original_deciwatch(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Dec
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in checkpoint.tensors.items()}
     name = parse_file_name(checkpoint.source)
     interval, q = _interval_and_q(checkpoint.source, name, given)
-    channels = _size(
+    channels = size_of(
         tensors, ("encoder_embed.weight", 1), ("decoder_embed.weight", 1), ("decoder_joints_embed.bias", 0)
     )
-    first = f"encoder.layers.{min(_numbers(tensors, 'encoder.layers.'), default=0)}"
+    first = f"encoder.layers.{min(numbers_after(tensors, 'encoder.layers.'), default=0)}"
     config = DeciWatchConfig(
         channels=channels,
         interval=interval,
         q=q,
-        width=_size(tensors, ("encoder_embed.weight", 0), ("decoder_embed.weight", 0), ("decoder.norm.weight", 0)),
+        width=size_of(tensors, ("encoder_embed.weight", 0), ("decoder_embed.weight", 0), ("decoder.norm.weight", 0)),
         heads=given.get("heads", 4),
-        feedforward=_size(tensors, (f"{first}.linear1.weight", 0), (f"{first}.linear2.weight", 1)),
-        layers=max(len(_numbers(tensors, "encoder.layers.")), len(_numbers(tensors, "decoder.layers.")), 1),
+        feedforward=size_of(tensors, (f"{first}.linear1.weight", 0), (f"{first}.linear2.weight", 1)),
+        layers=max(len(numbers_after(tensors, "encoder.layers.")), len(numbers_after(tensors, "decoder.layers.")), 1),
         pre_norm="encoder.norm.weight" in tensors,
         cross_attention=given.get("cross_attention", name.cross_attention),
     )
@@ -342,35 +305,3 @@ def _interval_and_q(source: str, name: FileName, given: Mapping[str, Any]) -> tu
             )
         values.append(value)
     return values[0], values[1]
-
-
-def _numbers(tensors: Mapping[str, Tensor], prefix: str) -> set[int]:
-    """The numbers that follow a prefix in the names."""
-    rests = (name.removeprefix(prefix).split(".")[0] for name in tensors if name.startswith(prefix))
-    return {int(rest) for rest in rests if rest.isdecimal()}
-
-
-def _size(tensors: Mapping[str, Tensor], *places: tuple[str, int], default: int = 1) -> int:
-    """The size of the first tensor of these that is there."""
-    for name, axis in places:
-        if name in tensors and tensors[name].dim() > axis:
-            return int(tensors[name].shape[axis])
-    return default
-
-
-def _faults(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
-
-
-def _readme(network: Network) -> str:
-    """A card with what is known of the weights."""
-    kind = "SmoothNet" if isinstance(network, SmoothNet) else "DeciWatch"
-    parameters = sum(p.numel() for p in network.parameters())
-    lines = [f"# {kind}, window {network.window}", "", f"- parameters: {parameters:,}"]
-    lines += [f"- {name}: {value}" for name, value in network.config.model_dump().items() if name != "kind"]
-    if network.source:
-        lines.append(f"- made from: {Path(network.source).name}, SHA-256 {network.sha256}")
-    else:
-        lines.append("- made from: a network in memory")
-    lines += ["- training data and licence: as stated by whoever made the weights", "", "Load: `load(<this folder>)`."]
-    return "\n".join(lines)

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from poseworks.core.model_cards import ModelCard, shipped_card
+from poseworks.core.model_cards import shipped_models as _shipped_models
 from poseworks.temporal.published import Claim, Published, published_weights
 
 
@@ -17,10 +18,7 @@ def weights_folder() -> Path:
 
 def shipped_models() -> tuple[str, ...]:
     """Names of the weights that come with this package."""
-    home = weights_folder()
-    if not home.is_dir():
-        return ()
-    return tuple(sorted(folder.name for folder in home.iterdir() if (folder / "model.safetensors").is_file()))
+    return _shipped_models(weights_folder())
 
 
 def model_cards() -> list[ModelCard]:
@@ -30,7 +28,12 @@ def model_cards() -> list[ModelCard]:
         CheckpointError: a shipped folder is damaged.
     """
     shipped = [_shipped_card(weights_folder() / name) for name in shipped_models()]
-    return shipped + [_published_card(entry) for entry in published_weights().values()]
+    return shipped + published_cards()
+
+
+def published_cards() -> list[ModelCard]:
+    """The cards of what others published."""
+    return [_published_card(entry) for entry in published_weights().values()]
 
 
 def how_to_get(entry: Published) -> str:
