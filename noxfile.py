@@ -19,6 +19,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 PACKAGES = {
     "core": "poseworks-core",
     "keypoints": "poseworks-keypoints",
+    "lifting": "poseworks-lifting",
     "temporal": "poseworks-temporal",
     "pipeline": "poseworks",
 }
@@ -89,7 +90,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     # One namespace hides siblings from deptry, and it sees no module that only a library imports for us.
-    unseen = "|".join(["poseworks-core", "poseworks-keypoints", "poseworks-temporal", "onnxscript", "tensorboard"])
+    ours = (name for name in PACKAGES.values() if name != "poseworks")
+    unseen = "|".join([*ours, "onnxscript", "tensorboard"])
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
             session.run("deptry", "src", "--known-first-party", "poseworks", "-pri", f"DEP002={unseen}", silent=True)

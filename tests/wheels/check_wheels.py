@@ -21,12 +21,12 @@ def run(*words: str) -> str:
 
 def main() -> None:
     """Help, demo, smoothing of the demo's poses, the list of models, and that no file came from a checkout."""
-    for distribution in ("poseworks-core", "poseworks-temporal", "poseworks"):
+    for distribution in ("poseworks-core", "poseworks-lifting", "poseworks-temporal", "poseworks"):
         files = metadata.files(distribution) or []
         assert any(str(file).endswith("py.typed") for file in files), f"{distribution}: no py.typed"
         assert not any(str(file) == "poseworks/__init__.py" for file in files), f"{distribution}: claims the namespace"
         assert not any("/tests/" in str(file) for file in files), f"{distribution}: holds its tests"
-    for command in ("poseworks", "poseworks-temporal"):
+    for command in ("poseworks", "poseworks-lifting", "poseworks-temporal"):
         assert "Usage" in run(command, "--help")
     run("poseworks", "demo", "-o", "demo")
     assert (Path("demo") / "report.html").stat().st_size > 100_000
@@ -35,6 +35,7 @@ def main() -> None:
     assert Path("smooth.npz").exists()
     models = json.loads(run("poseworks-temporal", "models", "--json"))
     assert "smoothnet-general-w32" in json.dumps(models)
+    assert "ehgformer-dynamic-p2" in run("poseworks-lifting", "models", "--json")
     print("wheels: all checks passed")
 
 

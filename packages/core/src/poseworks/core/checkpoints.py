@@ -124,6 +124,25 @@ def load_strict(
     Raises:
         CheckpointError: listing every missing, unexpected and misshapen tensor; the network is then unchanged.
     """
+    dropped = check_fit(network, tensors, source=source, names=names, drop=drop, looks_like=looks_like)
+    called = {name: name for name in network.state_dict()} | dict(names or {})
+    network.load_state_dict({name: tensors[called[name]] for name in network.state_dict()})
+    return tuple(f"{name} ({rule})" for name, rule in dropped.items())
+
+
+def check_fit(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    source: str,
+    names: Mapping[str, str] | None = None,
+    drop: Sequence[DropRule] = (),
+    looks_like: Callable[[Mapping[str, Tensor]], str | None] | None = None,
+) -> dict[str, str]:
+    """What would be left out, each with its rule; the errors of `load_strict`, which nothing is loaded by.
+
+    The network may lie on torch's device ``meta``: so sizes that a file claims are checked before memory is taken.
+    """
     dropped = {name: rule.name for name in tensors for rule in drop if re.fullmatch(rule.pattern, name)}
     given = {name: tensor for name, tensor in tensors.items() if name not in dropped}
     called = {name: name for name in network.state_dict()} | dict(names or {})
@@ -144,8 +163,7 @@ def load_strict(
         guess = looks_like(tensors) if looks_like is not None else None
         hint = f" It looks like {guess}." if guess else ""
         raise CheckpointError(f"{source}: does not fit {type(network).__name__}.{hint} {'; '.join(faults)}.")
-    network.load_state_dict({name: given[called[name]] for name in network.state_dict()})
-    return tuple(f"{name} ({rule})" for name, rule in dropped.items())
+    return dropped
 
 
 def save_model(

@@ -159,6 +159,15 @@ def size_of(tensors: Mapping[str, Tensor], *places: tuple[str, int], default: in
     return default
 
 
+def image_kind(tensors: Mapping[str, Tensor]) -> str | None:
+    """What a checkpoint is if it is one that reads images, which methods on joints are sometimes given by mistake."""
+    if any(name.startswith(("backbone.", "layer1.", "conv1.")) for name in tensors):
+        return "an image network (it has a backbone)"
+    if any(name.startswith(("smpl.", "body_model", "regressor.")) or "smpl" in name for name in tensors):
+        return "a mesh-recovery network"
+    return None
+
+
 def faults_of(error: ValidationError) -> str:
     """All faults of a config in one phrase."""
     return "; ".join(describe_faults(error, None))

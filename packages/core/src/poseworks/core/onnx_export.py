@@ -51,6 +51,7 @@ def export_verified(
     dynamic_axes: Mapping[str, Mapping[int, str]],
     other_sizes: Sequence[Mapping[str, int]],
     sidecar: Mapping[str, Any],
+    largest_sizes: Mapping[str, int] | None = None,
     tolerance: float = 1e-4,
     overwrite: bool = False,
 ) -> ExportReport:
@@ -61,6 +62,7 @@ def export_verified(
         outputs: names of what `forward` returns.
         dynamic_axes: input name -> axis -> name of the size, e.g. ``{"x": {0: "batch", 1: "channels"}}``.
         other_sizes: at least two, each a value for every dynamic name, e.g. ``{"batch": 1, "channels": 51}``.
+        largest_sizes: of the dynamic names that have a bound.
         sidecar: what a user must do before and after the network; goes into the JSON file beside `path`.
         tolerance: largest difference allowed, relative to 1 + the largest output.
     Raises:
@@ -82,7 +84,7 @@ def export_verified(
     try:
         with atomic_path(target) as new, atomic_path(beside) as note:
             with _quiet():
-                _export(network, new, inputs, outputs, dynamic_axes)
+                _export(network, new, inputs, outputs, dynamic_axes, largest_sizes or {})
             sizes = (here, *(dict(other) for other in other_sizes))
             difference = max(
                 _compare(network, new, _resized(inputs, dynamic_axes, size), outputs, tolerance, size, str(target))
@@ -112,8 +114,11 @@ def _export(
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
     dynamic_axes: Mapping[str, Mapping[int, str]],
+    largest: Mapping[str, int],
 ) -> None:
-    dims = {name: torch.export.Dim(name) for axes in dynamic_axes.values() for name in axes.values()}
+    dims = {
+        name: torch.export.Dim(name, max=largest.get(name)) for axes in dynamic_axes.values() for name in axes.values()
+    }
     shapes = tuple({axis: dims[name] for axis, name in dynamic_axes.get(x, {}).items()} for x in inputs)
     program = torch.onnx.export(
         network,

@@ -21,8 +21,8 @@ def expect_shape(name: str, x: Shaped, pattern: str, fix: str = "") -> dict[str,
     """Sizes of the named axes of `x`, after checking them against `pattern`.
 
     `pattern` is a list of axes such as ``"B T J=17 C=2|3"``: a name alone takes any size, a name used twice must
-    have one size, ``=`` fixes the size (``|`` gives alternatives), ``>=`` bounds it, and a leading ``...`` stands
-    for any number of axes.
+    have one size, ``=`` fixes the size (``|`` gives alternatives), ``>=`` and ``<=`` bound it, and a leading ``...``
+    stands for any number of axes.
 
     Raises:
         ShapeError: with the name, the expected and the found shape, and `fix`.
@@ -40,6 +40,9 @@ def expect_shape(name: str, x: Shaped, pattern: str, fix: str = "") -> dict[str,
         if ">=" in axis:
             letter, bound = axis.split(">=")
             matches = matches and size >= int(bound)
+        elif "<=" in axis:
+            letter, bound = axis.split("<=")
+            matches = matches and size <= int(bound)
         elif "=" in axis:
             letter, allowed = axis.split("=")
             matches = matches and any(size == int(each) for each in allowed.split("|"))

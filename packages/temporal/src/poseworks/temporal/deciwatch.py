@@ -22,9 +22,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from poseworks.core.inference import needs_layers
 from poseworks.core.shapes import expect_shape
 from poseworks.temporal.deciwatch_inference import infer
-from poseworks.temporal.inference import needs_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poseworks.temporal.inference import buffer
+from poseworks.core.inference import buffer
 
 if TYPE_CHECKING:
     from poseworks.temporal.deciwatch import Attention, DeciWatch, DecoderLayer, EncoderLayer

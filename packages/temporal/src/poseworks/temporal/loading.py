@@ -16,6 +16,7 @@ from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     faults_of,
+    image_kind,
     load_saved,
     numbers_after,
     ready,
@@ -184,11 +185,7 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
         return "a DeciWatch"
     if any(name.startswith("res_blocks.") for name in tensors):
         return "a SmoothNet"
-    if any(name.startswith(("backbone.", "layer1.", "conv1.")) for name in tensors):
-        return "an image network (it has a backbone)"
-    if any(name.startswith(("smpl.", "body_model", "regressor.")) or "smpl" in name for name in tensors):
-        return "a mesh-recovery network"
-    return None
+    return image_kind(tensors)
 
 
 # --- folders of ours --------------------------------------------------------------------------------------------------

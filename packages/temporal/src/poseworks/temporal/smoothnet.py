@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from poseworks.core.inference import buffer, needs_layers
 from poseworks.core.shapes import expect_shape
-from poseworks.temporal.inference import buffer, needs_layers
 
 if TYPE_CHECKING:
     from typing import Self

@@ -1,4 +1,4 @@
-"""What the inference paths of both networks share: when they apply, and memory that is used again."""
+"""What the inference paths of networks share: when they apply, and memory that is used again."""
 
 from __future__ import annotations
 

@@ -1,0 +1,29 @@
+"""The command `poseworks-lifting`: its verbs, none of whose code is imported before it is called."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import NoReturn
+
+from poseworks.core.cli import main as run_command_line
+from poseworks.core.cli import make_app
+
+_VERBS = {
+    "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
+    "inspect": "What a checkpoint is: method, variant, sizes, partition, what is missing or left over.",
+    "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
+    "export": "A model as ONNX, verified at other sizes before the file appears.",
+}
+
+app = make_app(
+    "poseworks-lifting",
+    "LCN and EHGFormer: networks that lift 2D keypoints to 3D, and their checkpoints.",
+    lambda: metadata.version("poseworks-lifting"),
+)
+for _verb, _help in _VERBS.items():
+    app.command(f"poseworks.lifting.commands:{_verb}", name=_verb, help=_help)
+
+
+def main() -> NoReturn:
+    """Runs the command line and leaves the process with the exit status that the contract states."""
+    run_command_line(app)
