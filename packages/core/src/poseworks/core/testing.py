@@ -93,12 +93,16 @@ class ReferenceCase:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """The seeded inputs, and the stored arrays that no output is named after; a name may stand for both."""
+        """The seeded inputs (one without a name is ``input``), and the stored arrays that no output is named after.
+
+        A name may stand for both.
+        """
         import torch
 
         outputs = set(self.manifest.get("outputs", ()))
         made = {name: array for name, array in self.arrays.items() if name not in outputs}
-        for name, recipe in self.manifest.get("input", {}).items():
+        recipes = self.manifest.get("input", {})
+        for name, recipe in ({"input": recipes} if "seeded_input" in recipes else recipes).items():
             if isinstance(recipe, dict) and "seeded_input" in recipe and name not in made:
                 seed, shape, scale = recipe["seeded_input"]
                 made[name] = seeded_input(seed, tuple(shape), scale)
@@ -113,10 +117,14 @@ class ReferenceCase:
         return {name: torch.from_numpy(self.arrays[name]) for name in names if name in self.arrays}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Fresh tensors under the published names."""
+        """Fresh tensors under the published names, times the factors that the manifest states."""
         import torch
 
-        return {name: torch.from_numpy(array) for name, array in fill(self.shapes).items()}
+        scale = self.manifest.get("scale", {})
+        return {
+            name: torch.from_numpy(array * np.float32(scale[name]) if name in scale else array)
+            for name, array in fill(self.shapes).items()
+        }
 
 
 def reference_cases(folder: str | Path, pattern: str = "*") -> list[ReferenceCase]:

@@ -131,7 +131,10 @@ class Parts:
 
     def mixed(self) -> Tensor:
         """(B, L, C): softmax(q k^T / sqrt d + bias) v, heads side by side."""
-        out = F.scaled_dot_product_attention(self.query, self.key, self.value, attn_mask=self.bias)
+        if torch.compiler.is_exporting():  # the exporter mistakes the layout that the fused attention returns
+            out = self.map() @ self.value
+        else:
+            out = F.scaled_dot_product_attention(self.query, self.key, self.value, attn_mask=self.bias)
         return out.transpose(1, 2).flatten(2)
 
     def map(self) -> Tensor:
@@ -241,7 +244,7 @@ class ScrambledGroupAttention(GroupAttention):
 
     def split(self, x: Tensor) -> Tensor:
         """(B, J, C) -> (B, heads, J, d)."""
-        return x.reshape(len(x), self.heads, -1, JOINTS).mT
+        return torch.unflatten(x.flatten(1), 1, (self.heads, -1, JOINTS)).mT
 
     def values(self, u: Tensor) -> Tensor:
         """(B, J, C) -> (B, heads, J, d): the second half of kv's memory, to which the first joints add nothing."""

@@ -368,5 +368,5 @@ def _blocks(weight: Tensor, joints: int) -> Tensor:
 
 def _truncated_normal(*shape: int) -> Tensor:
     """Cut at two standard deviations, times sqrt(2 / first size): the published start, of biases as well."""
-    start = nn.init.trunc_normal_(torch.empty(shape), std=1.0, a=-2.0, b=2.0)
-    return start * (2 / shape[0]) ** 0.5
+    start: Tensor = nn.init.trunc_normal_(torch.empty(shape), std=1.0, a=-2.0, b=2.0) * (2 / shape[0]) ** 0.5
+    return start

@@ -1,0 +1,95 @@
+"""The command, as a stranger would call it: one line for every fault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from poseworks.core.cli import run
+from poseworks.lifting import EHGFormer, EHGFormerConfig, LCNConfig, load, save
+from poseworks.lifting.cli import app
+from poseworks.lifting.lcn import LCN
+from poseworks.lifting.models import model_cards, shipped_models
+from poseworks.lifting.published import lcn_names, published_weights
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> Path:
+    """The variables of an untrained LCN."""
+    torch.manual_seed(0)
+    tensors = LCN(LCNConfig(channels=2, layers=1)).state_dict()
+    names = lcn_names(tensors)
+    np.savez(tmp_path / "variables.npz", **{names[name]: x.numpy() for name, x in tensors.items()})
+    return tmp_path / "variables.npz"
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that a faulty command line leaves."""
+    assert run(app, [str(a) for a in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, object]:
+    assert run(app, [*map(str, arguments), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert isinstance(content, dict)
+    return content
+
+
+def test_models_lists_every_variant_once(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = answer(capsys, "models")["models"]
+    names = [model["name"] for model in listed]  # type: ignore[index, attr-defined]
+    assert names == [*shipped_models(), *published_weights()]
+    assert all(card.licence and card.training_data and card.claim and card.where() for card in model_cards())
+    assert run(app, ["models"]) == 0
+    assert "ehgformer-distilled-p2" in capsys.readouterr().out
+
+
+def test_inspect_says_what_a_file_is(variables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = answer(capsys, "inspect", variables, "--knn", 3)
+    assert (facts["method"], facts["kind"], facts["looks_like"]) == ("LCN", "npz", "an LCN")
+    assert facts["missing_or_left_over"] == "nothing"
+    facts = answer(capsys, "inspect", variables)
+    assert "State it: --knn 3" in str(facts["problem"])
+    folder = variables.parent / "m"
+    save(EHGFormer(EHGFormerConfig(width=8, blocks=1, heads=2)), folder)
+    facts = answer(capsys, "inspect", folder)
+    assert (facts["partition"], facts["variant"]) == ("1", "sizes of no published variant")
+    with torch.device("meta"):
+        sketch = EHGFormer()
+    from poseworks.lifting.inspection import _network_facts
+
+    assert _network_facts(sketch)["variant"] == "ehgformer-static-p1 or ehgformer-dynamic-p1"
+    assert "no such file" in failure(capsys, "inspect", variables.parent / "nothing.bin")
+
+
+def test_convert_and_export(variables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, onnx = variables.parent / "lcn", variables.parent / "lcn.onnx"
+    assert "State it: --knn 3" in failure(capsys, "convert", variables, "-o", folder)
+    assert not folder.exists()
+    facts = answer(capsys, "convert", variables, "--knn", 2, "-o", folder)
+    assert facts["config"]["knn"] == 2  # type: ignore[index]
+    assert load(folder).config.knn == 2  # type: ignore[union-attr]
+    assert "already exists" in failure(capsys, "convert", variables, "--knn", 2, "-o", folder)
+    report = answer(capsys, "export", folder, "-o", onnx)
+    assert report["largest_difference"] < 1e-4  # type: ignore[operator]
+    assert onnx.with_suffix(".json").is_file()
+    assert "ends in .onnx" in failure(capsys, "export", folder, "-o", variables.parent / "lcn.pb")
+
+
+def test_lists_are_read_with_commas(variables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'1,x': expected numbers with commas" in failure(capsys, "inspect", variables, "--partition", "1,x")
+    facts = answer(capsys, "inspect", variables, "--knn", 3, "--partition", "1,2")
+    assert "no such option" in str(facts["problem"])
+    lengths = ",".join(["0.5"] * 20)
+    facts = answer(capsys, "inspect", variables, "--mask-type", "laplacian", "--limb-lengths", lengths)
+    assert facts["config"]["mask_type"] == "laplacian"  # type: ignore[index]
