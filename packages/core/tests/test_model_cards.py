@@ -9,7 +9,15 @@ import pytest
 
 from poseworks.core.cli import print_result
 from poseworks.core.errors import CheckpointError, ConfigError
-from poseworks.core.model_cards import ModelCard, cards_json, cards_table, find_weights, shipped_card
+from poseworks.core.model_cards import (
+    ModelCard,
+    cards_json,
+    cards_table,
+    find_weights,
+    locate_model,
+    shipped_card,
+    shipped_models,
+)
 
 PUBLISHED = ModelCard(
     name="toolkit-w8",
@@ -88,3 +96,26 @@ def test_the_table_shows_every_cell_whole(capsys: pytest.CaptureFixture[str], mo
     out = capsys.readouterr().out
     for part in ("Models", "toolkit-w8", "33.0 k", "1.5 MB", "3DPW", "[table 2]"):
         assert part in out
+
+
+def test_a_name_or_a_path_is_located(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, elsewhere = tmp_path / "weights", tmp_path / "elsewhere"
+    assert shipped_models(home) == ()
+    home.mkdir()
+    write_model(home / "own-w8", {})
+    assert shipped_models(home) == ("own-w8",)
+    monkeypatch.delenv("POSEWORKS_WEIGHTS", raising=False)
+
+    def locate(name: str) -> Path:
+        return locate_model(name, home, lambda: [PUBLISHED], "poseworks-x")
+
+    assert locate("own-w8") == home / "own-w8"
+    assert locate(str(home)) == home
+    with pytest.raises(CheckpointError, match=r"toolkit-w8: not here; from the authors' page"):
+        locate("toolkit-w8")
+    with pytest.raises(CheckpointError, match=r"no model of this name\. Shipped: own-w8\..*`poseworks-x models`"):
+        locate("toolkit-w9")
+    (elsewhere / "pw3d").mkdir(parents=True)
+    (elsewhere / "pw3d" / "checkpoint_8.pth.tar").touch()
+    monkeypatch.setenv("POSEWORKS_WEIGHTS", str(elsewhere))
+    assert locate("toolkit-w8") == locate("pw3d/checkpoint_8.pth.tar") == elsewhere / "pw3d" / "checkpoint_8.pth.tar"

@@ -1,0 +1,106 @@
+"""What `load` and `save` of every method share, on a network of one layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from pydantic import BaseModel, PositiveInt
+from torch import nn
+
+from poseworks.core.errors import CheckpointError, ConfigError
+from poseworks.core.networks import (
+    image_kind,
+    load_saved,
+    numbers_after,
+    refuse_contradictions,
+    save_network,
+    saved_folder,
+    size_of,
+)
+
+
+class LayerConfig(BaseModel, frozen=True, extra="forbid"):
+    kind: Literal["layer"] = "layer"
+    width: PositiveInt = 3
+
+
+class Layer(nn.Module):
+    source = ""
+    sha256 = ""
+
+    def __init__(self, config: LayerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.linear = nn.Linear(config.width, 2)
+
+
+def build(content: Mapping[str, Any]) -> Layer:
+    return Layer(LayerConfig.model_validate(content["config"]))
+
+
+KINDS = {"layer": build}
+
+
+def test_a_saved_network_comes_back_in_eval_mode_with_its_source(tmp_path: Path) -> None:
+    network = Layer(LayerConfig(width=4))
+    network.source, network.sha256 = "/somewhere/layer.pth", "ab" * 32
+    save_network(network, tmp_path / "m", title="Layer", card={"method": "x"}, extras={"note": 1})
+    again = load_saved(tmp_path / "m", KINDS, given={"width": 4})
+    assert again.config == network.config
+    assert not again.training
+    assert torch.equal(again.linear.weight, network.linear.weight)
+    content = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert content["source"] == {"name": "layer.pth", "sha256": "ab" * 32}
+    assert (content["card"], content["note"]) == ({"method": "x"}, 1)
+    assert again.source == str(tmp_path / "m")
+    assert again.sha256 == content["model_sha256"]
+    readme = (tmp_path / "m" / "README.md").read_text()
+    assert readme.startswith("# Layer\n")
+    assert "made from: layer.pth" in readme
+    assert saved_folder(tmp_path / "m" / "model.safetensors") == saved_folder(tmp_path / "m") == tmp_path / "m"
+    assert saved_folder(tmp_path / "m" / "README.md") is None
+
+
+def test_folders_and_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    save_network(Layer(LayerConfig()), tmp_path / "m", title="Layer")
+    with pytest.raises(ConfigError, match=r"width: .*config\.json says 3, the option says 4\. Leave the option out"):
+        load_saved(tmp_path / "m", KINDS, given={"width": 4})
+    with pytest.raises(ConfigError, match="depth: this is a Layer, which has no such option"):
+        load_saved(tmp_path / "m", KINDS, given={"depth": 1})
+    config = tmp_path / "m" / "config.json"
+    content = json.loads(config.read_text())
+    for change, message in (({"kind": "other"}, "of kind 'other', expected layer"), ({"width": 0}, "greater than 0")):
+        config.write_text(json.dumps(content | {"config": content["config"] | change}))
+        with pytest.raises(CheckpointError, match=message):
+            load_saved(tmp_path / "m", KINDS, given={})
+
+
+def test_articles() -> None:
+    for name, article in (
+        ("LCNConfig", "an LCN"),
+        ("EHGFormerConfig", "an EHGFormer"),
+        ("SmoothNetConfig", "a SmoothN"),
+    ):
+        config = type(name, (LayerConfig,), {})()
+        with pytest.raises(ConfigError, match=f"this is {article}"):
+            refuse_contradictions(config, {"depth": 1}, "")
+
+
+def test_sizes_and_numbers_in_names() -> None:
+    tensors = {"block.0.w": torch.zeros(4, 5), "block.12.w": torch.zeros(4), "block.x.w": torch.zeros(1)}
+    tensors |= {"scope/two_3/w": torch.zeros(1)}
+    assert numbers_after(tensors, "block.") == {0, 12}
+    assert numbers_after(tensors, "scope/two_") == {3}
+    assert size_of(tensors, ("absent", 0), ("block.12.w", 1), ("block.0.w", 1)) == 5
+    assert size_of(tensors, ("absent", 0), default=7) == 7
+
+
+def test_networks_on_images_are_recognised() -> None:
+    assert image_kind({"backbone.conv1.weight": torch.zeros(1)}) == "an image network (it has a backbone)"
+    assert image_kind({"smpl.betas": torch.zeros(1)}) == "a mesh-recovery network"
+    assert image_kind({"linear.weight": torch.zeros(1)}) is None
