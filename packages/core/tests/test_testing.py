@@ -101,3 +101,17 @@ def test_walkers_in_the_image_with_noise_and_gaps() -> None:
     assert np.nanstd(noisy.positions - clean.positions) == pytest.approx(2.0, rel=0.1)
     again = walking_poses(50, dims=2, rng=np.random.default_rng(0), noise=2.0, missing=0.1)
     np.testing.assert_array_equal(noisy.positions, again.positions)
+
+
+def test_a_case_may_scale_its_tensors_and_have_one_nameless_input(tmp_path: Path) -> None:
+    manifest = {
+        "state_dict": [["a", [2, 3]], ["b", [3]]],
+        "scale": {"a": 0.05},
+        "input": {"seeded_input": ["case:x", [2, 3], 0.5]},
+    }
+    (tmp_path / "case.json").write_text(json.dumps(manifest))
+    case = reference_cases(tmp_path)[0]
+    tensors = case.state_dict()
+    np.testing.assert_array_equal(tensors["a"], value_of("a", (2, 3)) * np.float32(0.05))
+    np.testing.assert_array_equal(tensors["b"], value_of("b", (3,)))
+    np.testing.assert_array_equal(case.inputs["input"], seeded_input("case:x", (2, 3), 0.5))

@@ -23,7 +23,7 @@ def stored(name: str) -> dict[str, np.ndarray]:
 def test_inputs_and_labels_equal_the_published_reader() -> None:
     arrays = stored("lcn_protocol")
     items = len(arrays["test_labels"])
-    width, height = (SIZES[np.arange(items) % 4, axis][:, None] for axis in (0, 1))
+    width, height = (SIZES[np.arange(items) % 4, axis] for axis in (0, 1))
     joints = arrays["test_joint_3d_image"]
     labels = normalize(joints, width, height)
     np.testing.assert_allclose(labels.reshape(items, 51), arrays["test_labels"], rtol=1e-6, atol=1e-12)
@@ -35,9 +35,8 @@ def test_inputs_and_labels_equal_the_published_reader() -> None:
 
 def test_predictions_of_clips_equal_the_published_ones() -> None:
     arrays = stored("protocol_expected")
-    size = np.array([_size(clip, arrays) for clip in range(5)])[:, None, None]
-    width, height = size[..., 0], size[..., 1]
-    found = denormalize(arrays["prediction"], width, height)
+    size = np.array([_size(clip, arrays) for clip in range(5)])
+    found = denormalize(arrays["prediction"], size[:, 0], size[:, 1])
     np.testing.assert_allclose(found, arrays["denormalised"], rtol=1e-5, atol=1e-3)
 
 
@@ -72,6 +71,8 @@ def test_the_corners_of_the_image() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match="x, y or x, y, z"):
         normalize(np.zeros((17, 4)), 100, 100)
+    with pytest.raises(ShapeError, match=r"at most the first 1 axes of the points, got \(2, 2\)"):
+        normalize(np.zeros((17, 2)), np.ones((2, 2)), 100)
     for width, height in ((0, 100), (100, -1)):
         with pytest.raises(DataError, match="width first"):
             denormalize(np.zeros((17, 2)), width, height)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from poseworks.core.errors import DataError
+from poseworks.core.errors import DataError, ShapeError
 from poseworks.core.shapes import expect_shape
 
 Points = TypeVar("Points", Tensor, NDArray[Any])
@@ -27,11 +27,11 @@ def normalize(points: Points, width: ArrayLike, height: ArrayLike) -> Points:
     Args:
         points: (..., 2) x, y or (..., 3) x, y, relative depth, in pixels. Append confidence afterwards: it is not
             scaled.
-        width: of the image in pixels: one number, or an array of the leading axes, such as (T, 1) for (T, J, C).
+        width: of the image in pixels: one number, or an array of the first axes, such as (N,) for (N, J, C).
         height: likewise.
 
     Raises:
-        ShapeError: the last axis is neither 2 nor 3.
+        ShapeError: the last axis is neither 2 nor 3, or the widths have more axes than the points.
         DataError: a width or a height is not positive.
     """
     half, shift = _scale(points, width, height)
@@ -50,6 +50,10 @@ def _scale(points: Points, width: ArrayLike, height: ArrayLike) -> tuple[Any, An
     """(..., 1) half the width, and (..., C) what is subtracted, of the kind of `points`."""
     sizes = expect_shape("points", points, "... C=2|3", fix="The last axis is x, y or x, y, z.")
     w, h = np.broadcast_arrays(np.asarray(width, dtype=np.float64), np.asarray(height, dtype=np.float64))
+    missing = points.ndim - 1 - w.ndim
+    if missing < 0:
+        raise ShapeError(f"image size: expected at most the first {points.ndim - 1} axes of the points, got {w.shape}.")
+    w, h = (size.reshape(size.shape + (1,) * missing) for size in (w, h))
     if not (w > 0).all() or not (h > 0).all():
         raise DataError("image size: expected a positive width and height in pixels. Check their order: width first.")
     half = w[..., None] / 2
