@@ -10,6 +10,9 @@ import pytest
 PROMISED = {
     "poseworks.core": ["PoseSequence", "read_poses", "write_poses"],
     "poseworks.core.metrics": ["mpjpe", "pa_mpjpe", "accel_error"],
+    "poseworks.core.swaps": ["repair_swaps"],
+    "poseworks.core.video": ["open_video", "write_video"],
+    "poseworks.keypoints": ["detect", "Tracker"],
     "poseworks.temporal": [
         "load", "save", "export_onnx", "SmoothNet", "DeciWatch", "Stream", "apply_windows", "smooth_rotations",
         "sampled_frames",
@@ -22,7 +25,10 @@ def test_promised_name_exists(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name)
 
 
-@pytest.mark.parametrize("module", ["poseworks.core", "poseworks.temporal", "poseworks.pipeline"])
+@pytest.mark.parametrize(
+    "module",
+    ["poseworks.core", "poseworks.core.video", "poseworks.keypoints", "poseworks.temporal", "poseworks.pipeline"],
+)
 def test_every_public_name_resolves_and_is_documented(module: str) -> None:
     package = importlib.import_module(module)
     assert package.__all__

@@ -3,7 +3,7 @@
     each frame    every person: landmarks in the region that the frame before gave; presence < 0.5: lost
                   two regions on one body: the one that jumped there is lost
     at times      the detector, for people whom nobody follows; one who was lost shortly before gets the old id
-                 whoever is hardly visible, and not found again in two searches, was none
+                 whoever two searches do not find again was nobody, unless seen well and found before
     then, if the frames since the last such search are at hand, back through them
 
 The original follows one person and runs the detector only while there is none (Bazarevsky et al. 2020, sec. 2.1);
@@ -37,8 +37,9 @@ _MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
 _MOST_RECENT = 16  # frames kept for looking back
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
 _SAME_PERSON = 0.5  # sides of the region: how far from where a lost person should be they are found again
-_HARDLY_VISIBLE = 0.6  # mean visibility of the keypoints
+_WELL_VISIBLE = 0.6  # mean visibility of the keypoints
 _MISSES = 2
+_SMALLEST = {NEAR: 0.5, FAR: 0.25}  # side of a region, as a share of the image's long side, that a search surely finds
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,11 @@ class _Track:
     def time(self) -> float:
         """When the person was seen last."""
         return self.motion.time
+
+    @property
+    def well_visible(self) -> bool:
+        """The keypoints are, on the whole."""
+        return float(self.seen.visibility.mean()) >= _WELL_VISIBLE
 
     def moved(self, seen: Landmarks, time: float, frames: float) -> None:
         """Takes what was seen in the next frame."""
@@ -223,8 +229,8 @@ class Tracker:
         large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
         size = FAR if wide and not large else NEAR
         found = [detection.region for detection in self.detector(rgb, size)]
-        if size == FAR:
-            self._doubt(found)
+        if wide:
+            self._doubt(found, _SMALLEST[size] * max(rgb.shape[:2]))
         unknown = [region for region in found if not any(covers(track.region, region) for track in self._tracks)]
         for region in unknown:
             landmarks = self.landmarks(rgb, region)
@@ -240,13 +246,18 @@ class Tracker:
         if wide:
             self._recent.clear()
 
-    def _doubt(self, found: Sequence[Region]) -> None:
-        """Drops whoever is hardly visible and was not found again in two searches for small and large people."""
+    def _doubt(self, found: Sequence[Region], smallest_side: float) -> None:
+        """Drops whoever two searches in a row did not find again, unless found before and well visible.
+
+        Args:
+            found: by the detector.
+            smallest_side: of regions that this search can find.
+        """
         kept = []
         for track in self._tracks:
             if any(covers(track.region, region) for region in found):
                 track.confirmed, track.missed = True, 0
-            elif float(track.seen.visibility.mean()) < _HARDLY_VISIBLE:
+            elif track.region.side > smallest_side and not (track.confirmed and track.well_visible):
                 track.missed += 1
             if track.missed < _MISSES:
                 kept.append(track)
@@ -270,7 +281,7 @@ class Tracker:
         lost = min(self._lost, key=lambda each: each.surprise(landmarks, time), default=None)
         if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and alike(lost.region, region):
             self._lost.remove(lost)
-            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity))
+            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity), confirmed=lost.confirmed)
             absent_since = lost.time
         else:
             track = _Track(self._next_id, region, landmarks, Motion(time))
