@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,10 @@ from poseworks.core.errors import DataError
 from poseworks.core.poses import HistoryEntry, poses_from_arrays
 from poseworks.core.swaps import exchange_sides, repair_swaps
 from poseworks.core.video import even_rate
+from poseworks.keypoints.region import Floats
 from poseworks.keypoints.settings import DetectSettings
 from poseworks.keypoints.trackers import FrameTracker
-from poseworks.keypoints.tracks import Chosen, Track, choose
+from poseworks.keypoints.tracks import Chosen, Track, choose, spread
 
 _DISTRIBUTION = "poseworks-keypoints"
 _FAR_APART = 0.5  # seconds between two frames that are looked at, beyond which a person's next place is a guess
@@ -91,9 +93,9 @@ def assemble(
 
 def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any) -> PoseSequence:
     return poses_from_arrays(
-        np.stack([track.positions(num_frames) for track in chosen.tracks]),
+        spread(chosen.tracks, [track.keypoints for track in chosen.tracks], num_frames, math.nan),
         skeleton,
-        confidence=np.stack([track.confidences(num_frames) for track in chosen.tracks]),
+        confidence=_confidence(chosen, num_frames),
         unit="px",
         frame="image",
         person_ids=np.array(chosen.ids, dtype=np.int64),
@@ -102,16 +104,20 @@ def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEn
     )
 
 
+def _confidence(chosen: Chosen, num_frames: int) -> Floats:
+    return spread(chosen.tracks, [track.confidence for track in chosen.tracks], num_frames, 0.0)
+
+
 def _world(
     chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any
 ) -> PoseSequence | None:
     """The network's own 3D, where it gives one."""
-    if not all(track.world for track in chosen.tracks):
+    if not all(len(track.world) for track in chosen.tracks):
         return None
     return poses_from_arrays(
-        np.stack([track.world_positions(num_frames) for track in chosen.tracks]),
+        spread(chosen.tracks, [track.world for track in chosen.tracks], num_frames, math.nan),
         skeleton,
-        confidence=np.stack([track.confidences(num_frames) for track in chosen.tracks]),
+        confidence=_confidence(chosen, num_frames),
         unit="m",
         frame="root",
         person_ids=np.array(chosen.ids, dtype=np.int64),
