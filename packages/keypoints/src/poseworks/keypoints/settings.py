@@ -7,6 +7,7 @@ from typing import Literal
 
 from poseworks.core import SKELETONS
 from poseworks.core.errors import ConfigError
+from poseworks.keypoints.sessions import check_threads
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class DetectSettings:
             raise ConfigError(f"skeleton: expected one of {', '.join(SKELETONS)}, got {self.skeleton!r}.")
         if self.detector not in ("blazepose", "rtmlib"):
             raise ConfigError(f"detector: expected blazepose or rtmlib, got {self.detector!r}.")
-        if self.threads < 1:
-            raise ConfigError(f"threads: expected 1 or more, got {self.threads}.")
+        check_threads(self.threads)
 
 
 def parse_people(people: int | str | None) -> int | None:

@@ -32,7 +32,7 @@ from poseworks.keypoints.region import Floats, Image, Region, region_of
 from poseworks.keypoints.sessions import Network
 
 _SEARCH_S = 0.33  # between two searches for more people
-_SEARCH_PUSHES = 4  # and at least so many pushes, where only every N-th frame is looked at
+_SEARCH_PUSHES = 8  # and at least so many pushes, where only every N-th frame is looked at
 _MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
 _MOST_RECENT = 16  # frames kept for looking back
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
