@@ -145,7 +145,7 @@ class Tracker:
         self._shape: tuple[int, ...] | None = None
         self._time = -math.inf
         self._searched_at = -math.inf if search_first else math.nan
-        self._pushes_since_search = 0
+        self._pushes_since_search = _SEARCH_PUSHES if search_first else 0
         self._recent: deque[_Recent] = deque(maxlen=_MOST_RECENT if look_back else 0)
         self._earlier: list[tuple[float, Person]] = []
         self.dismissed: set[int] = set()
@@ -261,7 +261,9 @@ class Tracker:
                 track.missed += 1
             if track.missed < _MISSES:
                 kept.append(track)
-            elif not track.confirmed:
+            elif track.confirmed:
+                self._lost.append(track)
+            else:
                 self.dismissed.add(track.id)
         self._tracks = kept
 
@@ -281,7 +283,7 @@ class Tracker:
         lost = min(self._lost, key=lambda each: each.surprise(landmarks, time), default=None)
         if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and alike(lost.region, region):
             self._lost.remove(lost)
-            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity), confirmed=lost.confirmed)
+            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity), confirmed=True)
             absent_since = lost.time
         else:
             track = _Track(self._next_id, region, landmarks, Motion(time))
