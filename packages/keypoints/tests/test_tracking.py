@@ -18,8 +18,8 @@ from poseworks.keypoints import DetectSettings, Tracker
 from poseworks.keypoints.detector import FAR, NEAR, Detection
 from poseworks.keypoints.landmarks import Landmarks
 from poseworks.keypoints.region import Image, Region
-from poseworks.keypoints.tracking import Person
 from poseworks.keypoints.trackers import make_tracker
+from poseworks.keypoints.tracking import Person
 
 FPS = 30
 WIDTH, HEIGHT = 640, 360
