@@ -56,8 +56,11 @@ class Detector:
         """People in an image (H, W, 3), the surest first; `size` is a multiple of 32."""
         height, width = image.shape[:2]
         whole = around(width, height)
-        samples: Floats = np.rint(sample(image, whole, size, "black"))  # the original shows its detector an 8-bit image
-        outputs = self.network.run(samples / np.float32(127.5) - 1, ("boxes", "scores"))
+        samples = sample(image, whole, size, "black")
+        np.rint(samples, out=samples)  # the original shows its detector an 8-bit image
+        samples /= np.float32(127.5)
+        samples -= 1
+        outputs = self.network.run(samples, ("boxes", "scores"))
         points, scores = decode(outputs["boxes"][0], outputs["scores"][0, :, 0], size)
         return [_in_image(blended, score, whole) for blended, score in weighted_nms(points, scores)]
 
