@@ -63,6 +63,16 @@ class Seen:
     size: tuple[int, int]
 
 
+def check_skeleton(own: Skeleton, settings: DetectSettings) -> None:
+    """Nothing, unless the skeleton that the settings ask for cannot be made from the detector's own.
+
+    Raises:
+        SkeletonError: listing the joints that cannot be made.
+    """
+    nobody = poses_from_arrays(np.zeros((1, 1, own.num_joints, 2)), own, fps=1, unit="px", frame="image")
+    convert(nobody, SKELETONS[settings.skeleton or own.name])
+
+
 def assemble(
     source: str, seen: Seen, tracker: FrameTracker, settings: DetectSettings, notes: Sequence[str], **more: Any
 ) -> Detected:

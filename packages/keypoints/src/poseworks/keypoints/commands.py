@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,6 +15,8 @@ from poseworks.keypoints.options import NETWORK_HELP, DetectOptions
 
 if TYPE_CHECKING:
     from poseworks.keypoints.assembly import Detected
+
+_UNFIT = {2: (".trc",), 3: (".trc", ".json")}  # formats that hold no pixels, and none of 3D about the hips
 
 
 def detect(
@@ -72,7 +74,7 @@ def detect(
     _check_output(output, overwrite)
     second = output.with_name(f"{output.stem}.world{output.suffix}") if world else None
     if second is not None:
-        _check_output(second, overwrite)
+        _check_output(second, overwrite, dims=3)
     with progress(_stated_frames(source, fps), "detect", quiet=quiet or json) as advance:
         found = find_people(source, settings, advance=advance)
     _write(found, output, second, overwrite)
@@ -119,14 +121,15 @@ def inspect(
     print_result(inspect_file(file, reading), json=json, quiet=quiet)
 
 
-def _check_output(path: Path, overwrite: bool) -> None:
+def _check_output(path: Path, overwrite: bool, dims: Literal[2, 3] = 2) -> None:
     """ConfigError for a path that cannot work, before any work."""
     from poseworks.core.formats.detection import BY_SUFFIX
 
     refuse_existing(path, overwrite)
-    if path.suffix.lower() not in BY_SUFFIX:
+    suffixes = [suffix for suffix in BY_SUFFIX if suffix not in _UNFIT[dims]]
+    if path.suffix.lower() not in suffixes:
         raise ConfigError(
-            f"{path}: the suffix {path.suffix!r} names no format; expected {', '.join(BY_SUFFIX)}. "
+            f"{path}: the suffix {path.suffix!r} names no format for {dims}D poses; expected {', '.join(suffixes)}. "
             "For example -o tracks.npz."
         )
     if not path.parent.is_dir():
