@@ -114,6 +114,7 @@ def test_exchanged_sides_are_put_back_in_2d_and_3d_and_written_down() -> None:
         assert [entry["verb"] for entry in poses.history] == ["detect", "repair_swaps"]
         people = [{"person": 0, "exchanged": 5, "frames": [[25, 29]]}]
         assert poses.history[1]["settings"]["people"] == people
+    assert "exchanged in 1 frame: " in assembled([walk(0, range(FRAMES), swapped=[25])]).notes[1]
     kept = assembled([given], DetectSettings(unswap=False))
     np.testing.assert_array_equal(kept.poses.positions[0, 25], WALKS[0, 25][list(COCO_17.mirrored)])
     assert [entry["verb"] for entry in kept.poses.history] == ["detect"]

@@ -146,7 +146,8 @@ def _finished(
         poses = repaired.poses
         assert poses.person_ids is not None
         notes += [
-            f"person {number}: left and right were exchanged in {len(frames)} frames: exchanged back"
+            f"person {number}: left and right were exchanged in {len(frames)} frame{'s' if len(frames) > 1 else ''}: "
+            "exchanged back"
             for number, frames in zip(poses.person_ids, repaired.changed, strict=True)
             if len(frames)
         ]
