@@ -43,7 +43,7 @@ def walk(row: int, frames: Any, confidence: float = 0.9, world: bool = True, swa
         points = WALKS[row, frame]
         if frame in swapped:
             points = points[list(COCO_17.mirrored)]
-        depths = np.pad(points, ((0, 0), (0, 1))) / 250 if world else None
+        depths = np.float32(1 / 250) * np.pad(points, ((0, 0), (0, 1))) if world else None
         track.add(frame, Person(row, points, np.full(17, confidence, np.float32), depths, 0.9))
     return track
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def picture(path: Path, width: int, height: int) -> None:
     path.parent.mkdir(exist_ok=True)
     context = av.CodecContext.create("png", "w")
-    context.width, context.height, context.pix_fmt, context.framerate = width, height, "rgb24", 1
+    context.width, context.height, context.pix_fmt = width, height, "rgb24"
+    context.time_base = Fraction(1, 1)
     frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 90, np.uint8), format="rgb24")
     path.write_bytes(b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseworks.core import COCO_17, H36M_17, PoseSequence, convert, read_poses
+from poseworks.core import BLAZEPOSE_33, COCO_17, H36M_17, PoseSequence, convert, read_poses
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.files import sha256
 from poseworks.core.video import open_video, write_video
@@ -40,10 +41,10 @@ def before_repair(name: str) -> Points:
     """(T, 33, 2) of the first person, with left and right as the network gave them."""
     poses = found(name).poses
     points = poses.positions[0].copy()
-    mirrored = list(poses.known_skeleton().mirrored)  # type: ignore[union-attr]
+    mirrored = list(BLAZEPOSE_33.mirrored)
     for first, last in poses.history[1]["settings"]["people"][0]["frames"]:
         points[first : last + 1] = points[first : last + 1][:, mirrored]
-    return points
+    return np.asarray(points)
 
 
 def distances(a: Points, b: Points) -> Points:
@@ -144,7 +145,7 @@ class TestTwoPeople:
         assert sorted(poses.person_ids.tolist()) == [0, 1, 2]
         spans = {
             int(number): np.flatnonzero(row)
-            for number, row in zip(poses.person_ids, poses.observed.any(axis=2), strict=True)
+            for number, row in zip(poses.person_ids, poses.observed[:, :, 0], strict=True)
         }
         assert spans[0][-1] < 160
         assert spans[2][0] > 170
@@ -153,7 +154,7 @@ class TestTwoPeople:
 
     def test_nobody_s_place_is_kept_where_they_are_gone(self) -> None:
         poses = found("two_people").poses
-        gone = ~poses.observed.any(axis=2)
+        gone = ~poses.observed[:, :, 0]
         assert gone.any(axis=1).all()
         assert np.isnan(poses.positions[gone]).all()
         assert (poses.confidence[gone] == 0).all()
@@ -190,7 +191,7 @@ COPIES: dict[str, tuple[Callable[[Rgb], Rgb], Callable[[Points], Points], float]
         lambda x: np.rot90(x, -1, (1, 2)), lambda p: np.stack([p[..., 1], HIGH - p[..., 0]], axis=-1), 3),
     "upside down": (lambda x: x[:, ::-1, ::-1], lambda p: np.array([WIDE, HIGH], np.float32) - p, 3),
     "half as large": (lambda x: x[:, ::2, ::2], lambda p: 2 * p, 4),
-    "twice as large": (lambda x: x.repeat(2, 1).repeat(2, 2), lambda p: p / 2, 3),
+    "twice as large": (lambda x: x.repeat(2, 1).repeat(2, 2), lambda p: np.float32(0.5) * p, 3),
     "moved in a larger picture": (
         lambda x: np.pad(x, ((0, 0), (50, 94), (100, 40), (0, 0)), constant_values=110),
         lambda p: p - np.array([100, 50], np.float32), 3),
@@ -273,7 +274,8 @@ def make_png(path: Path, rgb: Rgb) -> Path:
     import av
 
     context = av.CodecContext.create("png", "w")
-    context.width, context.height, context.pix_fmt, context.framerate = rgb.shape[1], rgb.shape[0], "rgb24", 1
+    context.width, context.height, context.pix_fmt = rgb.shape[1], rgb.shape[0], "rgb24"
+    context.time_base = Fraction(1, 1)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     path.write_bytes(b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)]))
     return path
