@@ -208,9 +208,12 @@ class Tracker:
         """Keeps the frame for looking back."""
         if not self._look_back:
             return
-        self._recent.append(_Recent(rgb, time, [track.seen for track in self._tracks]))
-        if len(self._recent) > min(_MOST_RECENT, max(1, _MOST_RECENT_BYTES // rgb.nbytes)):
+        if self._memory_is_full(rgb):
             self._recent.popleft()
+        self._recent.append(_Recent(rgb, time, [track.seen for track in self._tracks]))
+
+    def _memory_is_full(self, rgb: Image) -> bool:
+        return len(self._recent) >= min(_MOST_RECENT, max(1, _MOST_RECENT_BYTES // rgb.nbytes))
 
     def _forget(self, time: float) -> None:
         """Nobody is waited for longer than the memory lasts."""
@@ -233,7 +236,7 @@ class Tracker:
         """New people, and lost ones found again; by a wide search, or a quick one while there is nobody."""
         if self.people is not None and len(self._tracks) >= self.people:
             return
-        wide = self._wide_search_due(time)
+        wide = self._wide_search_due(rgb, time)
         if not wide and self._tracks:
             return
         long_side = max(rgb.shape[:2])
@@ -285,13 +288,14 @@ class Tracker:
                 self.dismissed.add(track.id)
         self._tracks = kept
 
-    def _wide_search_due(self, time: float) -> bool:
-        """It is time to look for everybody, also for small people."""
+    def _wide_search_due(self, rgb: Image, time: float) -> bool:
+        """It is time to look for everybody, also for small people: before frames to look back at are forgotten."""
         if math.isnan(self._searched_at):
             self._searched_at = time
         self._pushes_since_search += 1
         pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (self._pause, _SEARCH_PUSHES)
-        if time - self._searched_at < pause - 1e-6 or self._pushes_since_search < pushes:
+        over = time - self._searched_at >= pause - 1e-6 or (self._look_back and self._memory_is_full(rgb))
+        if not over or self._pushes_since_search < pushes:
             return False
         self._searched_at, self._pushes_since_search = time, 0
         return True
