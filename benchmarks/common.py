@@ -79,7 +79,7 @@ def measure_machine(threads: int, *, seconds: float = 1.0) -> Machine:
     source = torch.randn(32 * 2**20, generator=generator)
     target = torch.empty_like(source)
     copy = timed(lambda: target.copy_(source), seconds=seconds).median_s
-    names = ("torch", "numpy", "scipy", "onnxruntime", "poseworks-core", "poseworks-temporal")
+    names = ("torch", "numpy", "scipy", "onnxruntime", "poseworks-core", "poseworks-keypoints", "poseworks-temporal")
     versions = {name: metadata.version(name) for name in names}
     return Machine(2e-9 * size**3 / best, 2e-9 * source.nbytes / copy, threads, versions)
 

@@ -63,7 +63,9 @@ def test_what_detectors_need_does_not_import_torch(module: str) -> None:
     assert run_python(f"import sys, {module}; print('torch' in sys.modules)").strip() == "False"
 
 
-@pytest.mark.parametrize("module", ["poseworks.lifting.cli", "poseworks.temporal.cli", "poseworks.pipeline.cli"])
+@pytest.mark.parametrize(
+    "module", ["poseworks.keypoints.cli", "poseworks.lifting.cli", "poseworks.temporal.cli", "poseworks.pipeline.cli"]
+)
 def test_help_imports_neither_torch_nor_scipy(module: str) -> None:
     code = f"""
 import sys

@@ -10,6 +10,9 @@ import pytest
 PROMISED = {
     "poseworks.core": ["PoseSequence", "read_poses", "write_poses"],
     "poseworks.core.metrics": ["mpjpe", "pa_mpjpe", "accel_error"],
+    "poseworks.core.swaps": ["repair_swaps"],
+    "poseworks.core.video": ["open_video", "write_video"],
+    "poseworks.keypoints": ["detect", "Tracker"],
     "poseworks.lifting": ["load", "save", "export_onnx", "LCN", "EHGFormer", "flip_average"],
     "poseworks.lifting.h36m": ["normalize", "denormalize"],
     "poseworks.temporal": [
@@ -24,7 +27,17 @@ def test_promised_name_exists(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name)
 
 
-@pytest.mark.parametrize("module", ["poseworks.core", "poseworks.lifting", "poseworks.temporal", "poseworks.pipeline"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "poseworks.core",
+        "poseworks.core.video",
+        "poseworks.keypoints",
+        "poseworks.lifting",
+        "poseworks.temporal",
+        "poseworks.pipeline",
+    ],
+)
 def test_every_public_name_resolves_and_is_documented(module: str) -> None:
     package = importlib.import_module(module)
     assert package.__all__

@@ -13,7 +13,8 @@ import pytest
 from poseworks.core import COCO_17, H36M_17, PoseSequence, poses_from_arrays, read_poses
 from poseworks.core.report import Report, ReportTrack, embed, write_report
 from poseworks.core.testing import walking_poses
-from poseworks.pipeline import demo, demo_clip
+from poseworks.pipeline import ChainConfig, FilterStep, demo, demo_clip, run_chain
+from poseworks.temporal.filters import Gaussian
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., "Page"]
 BLUE, ORANGE = (0x4C, 0xC3, 0xFF), (0xFF, 0xA0, 0x3C)  # over a video
 PLAIN_BLUE = (0x00, 0x72, 0xB2)  # on a plain ground, light
+GAUSSIAN = ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=1)),))
 
 
 @pytest.fixture(scope="session")
@@ -310,6 +312,101 @@ def test_a_large_video_is_played_from_where_it_lies(
     assert page.evaluate("poseworks.stages[0].video.videoWidth") == 1280
     go(page, 60)
     assert "too large to embed" in (page.locator("#message").text_content() or "")
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty grey frames that grow lighter, unevenly spaced, in a form that browsers do not play."""
+    import av
+
+    path = tmp_path_factory.mktemp("recording") / "uneven.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 240, 320, "yuv420p"
+        for number in range(20):
+            rgb = np.full((320, 240, 3), 40 + 8 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def crowd(frames: int = 20) -> PoseSequence:
+    """Three people: one throughout, one in a few frames, one who leaves and comes back."""
+    positions = walking_poses(frames, 3, dims=2, rng=np.random.default_rng(0)).positions
+    low, high = positions.min(axis=(0, 1, 2)), positions.max(axis=(0, 1, 2))
+    positions = (positions - low) / (high - low) * [60, 200] + [20, 60] + np.arange(3)[:, None, None, None] * [70, 0]
+    positions[1, :12] = np.nan
+    positions[1, 16:] = np.nan
+    positions[2, 5:14] = np.nan
+    return poses_from_arrays(
+        positions, H36M_17, fps=20, unit="px", frame="image", image_size=(240, 320), person_ids=np.array([4, 7, 9])
+    )
+
+
+def test_a_recording_that_browsers_do_not_play_is_shown_as_a_copy(
+    recording: Path, tmp_path: Path, open_page: Open
+) -> None:
+    run_chain(crowd(), tmp_path / "out", GAUSSIAN, video=recording)
+    page = open_page(tmp_path / "out" / "report.html")
+    assert page.evaluate("[poseworks.stages[0].video.videoWidth, poseworks.stages[0].video.videoHeight]") == [240, 320]
+    shades = []
+    for frame in (2, 16):
+        go(page, frame)
+        page.wait_for_timeout(100)
+        shades.append(picture(page).mean())
+    np.testing.assert_allclose(shades, [40 + 8 * 2, 40 + 8 * 16], atol=8)
+    assert "uneven.avi is no video that browsers play" in (page.locator(".notes").text_content() or "")
+
+
+def test_several_people_are_told_apart(tmp_path: Path, open_page: Open) -> None:
+    poses = crowd()
+    write_report(tmp_path / "crowd.html", Report("Crowd", (ReportTrack("Walk", poses),)))
+    page = open_page(tmp_path / "crowd.html")
+    listed = page.locator("#person option").all_text_contents()
+    assert listed == ["4 · 0.0–1.0 s", "7 · 0.6–0.8 s", "9 · 0.0–1.0 s"]
+    go(page, 14)
+    assert near(pixels(page, poses.positions[0, 14]), PLAIN_BLUE).all()
+    alone = page.evaluate("poseworks.stages[0].canvas.toDataURL()")
+    page.locator("#person").select_option("1")
+    assert page.evaluate("poseworks.stages[0].canvas.toDataURL()") != alone
+    assert near(pixels(page, poses.positions[1, 14]), PLAIN_BLUE).all()
+
+
+def test_choosing_somebody_who_is_not_there_goes_to_where_they_are(tmp_path: Path, open_page: Open) -> None:
+    write_report(tmp_path / "crowd.html", Report("Crowd", (ReportTrack("Walk", crowd()),)))
+    page = open_page(tmp_path / "crowd.html")
+    go(page, 3)
+    page.locator("#person").select_option("1")
+    page.wait_for_function("() => poseworks.clock.frame === 12")
+    page.locator("#person").select_option("2")  # away: the first frame of all in which they were
+    page.wait_for_function("() => poseworks.clock.frame === 0")
+    go(page, 15)
+    page.locator("#person").select_option("0")  # there already
+    assert page.evaluate("poseworks.clock.frame") == 15
+
+
+def test_the_joint_of_somebody_looked_at_now_and_then_is_dots(tmp_path: Path, open_page: Open) -> None:
+    poses = walking_poses(60, dims=2, rng=np.random.default_rng(0))
+    positions = np.full_like(poses.positions, np.nan)
+    positions[:, ::5] = poses.positions[:, ::5]
+    write_report(tmp_path / "dots.html", Report("Dots", (ReportTrack("Looks", poses.replace(positions=positions)),)))
+    page = open_page(tmp_path / "dots.html")
+    found = count(page, ".plot canvas", PLAIN_BLUE)
+    assert min(found[:2]) >= 12 * 4
+    assert found[2] < found[0]  # a single look has no speed
+
+
+def test_uneven_times_and_one_frame_are_shown(tmp_path: Path, open_page: Open) -> None:
+    poses = crowd().replace(times=np.cumsum(np.linspace(0.02, 0.08, 20)) - 0.02)
+    write_report(tmp_path / "uneven.html", Report("Uneven", (ReportTrack("Walk", poses),)))
+    page = open_page(tmp_path / "uneven.html")
+    go(page, 19)
+    assert f"· {poses.seconds[19]:.2f} s" in (page.locator("#readout").text_content() or "")
+    one = crowd().replace(positions=crowd().positions[:, :1], confidence=None)
+    write_report(tmp_path / "one.html", Report("One", (ReportTrack("Walk", one),)))
+    page = open_page(tmp_path / "one.html")
+    assert "1 frame at" in (page.locator("#facts").text_content() or "")
+    assert page.locator("#person option").all_text_contents()[1] == "7 · never seen"
 
 
 def test_two_hours_stay_usable(tmp_path: Path, open_page: Open) -> None:

@@ -21,15 +21,24 @@ def run(*words: str) -> str:
 
 def main() -> None:
     """Help, demo, smoothing of the demo's poses, the list of models, and that no file came from a checkout."""
-    for distribution in ("poseworks-core", "poseworks-lifting", "poseworks-temporal", "poseworks"):
+    for distribution in (
+        "poseworks-core",
+        "poseworks-keypoints",
+        "poseworks-lifting",
+        "poseworks-temporal",
+        "poseworks",
+    ):
         files = metadata.files(distribution) or []
         assert any(str(file).endswith("py.typed") for file in files), f"{distribution}: no py.typed"
         assert not any(str(file) == "poseworks/__init__.py" for file in files), f"{distribution}: claims the namespace"
         assert not any("/tests/" in str(file) for file in files), f"{distribution}: holds its tests"
-    for command in ("poseworks", "poseworks-lifting", "poseworks-temporal"):
+    for command in ("poseworks", "poseworks-keypoints", "poseworks-lifting", "poseworks-temporal"):
         assert "Usage" in run(command, "--help")
     run("poseworks", "demo", "-o", "demo")
     assert (Path("demo") / "report.html").stat().st_size > 100_000
+    clip = next(Path(sys.prefix).rglob("walk_side.mp4"))
+    found = json.loads(run("poseworks-keypoints", "detect", str(clip), "-o", "tracks.npz", "--every", "10", "--json"))
+    assert len(found["people"]) == 1
     smoothed = run("poseworks-temporal", "smooth", "demo/poses2d.npz", "-o", "smooth.npz", "--json")
     assert isinstance(json.loads(smoothed), dict)
     assert Path("smooth.npz").exists()

@@ -19,7 +19,7 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel, Field
 
 from poseworks.core import cli
-from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose, make_app, print_result, run, to_json
+from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose, Whole, make_app, print_result, run, to_json
 from poseworks.core.errors import ConfigError, FormatError
 
 
@@ -314,3 +314,30 @@ def test_a_stopped_command_leaves_no_file(tmp_path: Path, number: signal.Signals
     process.communicate(timeout=60)
     assert process.returncode == status
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ready", "script.py", "verbs.py"]
+
+
+@pytest.mark.parametrize(("text", "number"), [("5", 5), ("-3", -3), ("1e3", 1000), ("30.0", 30)])
+def test_whole_numbers_are_taken(text: str, number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app("tool", "A tool.", "1")
+
+    @app.command(help="Counts.")
+    def count(*, times: Annotated[int | None, Whole, Parameter(help="How often.")] = None) -> None:
+        print(repr(times))  # noqa: T201 (what a command does)
+
+    assert run(app, ["count", "--times", text]) == 0
+    assert capsys.readouterr().out.strip() == repr(number)
+
+
+@pytest.mark.parametrize("text", ["2.5", "five", "nan", "inf", "9" * 5000, ""])
+def test_numbers_that_are_not_whole_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app = make_app("tool", "A tool.", "1")
+
+    @app.command(help="Counts.")
+    def count(*, times: Annotated[int, Whole] = 1) -> None:
+        raise AssertionError(times)
+
+    assert run(app, ["count", "--times", text]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert "--times" in error

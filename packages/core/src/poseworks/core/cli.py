@@ -43,7 +43,25 @@ Override = Annotated[
     list[str], Parameter(name="--set", negative="", help="A field of the config file and its value: a.b=c. Repeatable.")
 ]
 
+_LONGEST_NUMBER = 16  # characters: every float of so few digits is exact
+
 _answers: list[TextIO] = []  # where print_result writes while --json keeps everything else off stdout
+
+
+def whole_number(_: Any, tokens: Sequence[cyclopts.Token]) -> int:
+    """The integer that a word of the command line is; cyclopts itself would round 2.5 in silence."""
+    text = tokens[0].value
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if len(text) > _LONGEST_NUMBER or not number.is_integer():
+        raise ValueError(f"expected a whole number of at most 15 digits, got {text[:40]!r}.")
+    return int(number)
+
+
+Whole = Parameter(converter=whole_number)
+"""Stands beside `int` in the annotation of an option."""
 
 
 def make_app(name: str, help: str, version: str | Callable[[], str]) -> cyclopts.App:  # noqa: A002 (cyclopts' word)

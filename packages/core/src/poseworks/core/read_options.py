@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from poseworks.core.cli import Whole
 from poseworks.core.errors import MissingHint
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class ReadOptions:
     skeleton: Annotated[str | None, Parameter(help="Skeleton of the joints in the file, such as coco17.")] = None
     unit: Annotated[str | None, Parameter(help="px, m, mm or normalised.")] = None
     frame: Annotated[str | None, Parameter(help="image, camera, world or root.")] = None
-    person: Annotated[int | None, Parameter(help="Read this person alone.")] = None
+    person: Annotated[int | None, Whole, Parameter(help="Read this person alone.")] = None
     people: Annotated[str | None, Parameter(help="by_order: people without numbers keep their place.")] = None
     sequence: Annotated[str | None, Parameter(help="Which of several sequences in the file.")] = None
-    first_frame: Annotated[int | None, Parameter(help="Number that the file gives to the first frame.")] = None
+    first_frame: Annotated[int | None, Whole, Parameter(help="Number that the file gives to the first frame.")] = None
     world: Annotated[bool, Parameter(negative="", help="MediaPipe's 3D landmarks instead of the 2D ones.")] = False
 
     def read(self, path: Path) -> PoseSequence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,10 @@ from poseworks.core.errors import DataError
 from poseworks.core.poses import HistoryEntry, poses_from_arrays
 from poseworks.core.swaps import exchange_sides, repair_swaps
 from poseworks.core.video import even_rate
+from poseworks.keypoints.region import Floats
 from poseworks.keypoints.settings import DetectSettings
 from poseworks.keypoints.trackers import FrameTracker
-from poseworks.keypoints.tracks import Chosen, Track, choose
+from poseworks.keypoints.tracks import Chosen, Track, choose, spread
 
 _DISTRIBUTION = "poseworks-keypoints"
 _FAR_APART = 0.5  # seconds between two frames that are looked at, beyond which a person's next place is a guess
@@ -61,6 +63,16 @@ class Seen:
     size: tuple[int, int]
 
 
+def check_skeleton(own: Skeleton, settings: DetectSettings) -> None:
+    """Nothing, unless the skeleton that the settings ask for cannot be made from the detector's own.
+
+    Raises:
+        SkeletonError: listing the joints that cannot be made.
+    """
+    nobody = poses_from_arrays(np.zeros((1, 1, own.num_joints, 2)), own, fps=1, unit="px", frame="image")
+    convert(nobody, SKELETONS[settings.skeleton or own.name])
+
+
 def assemble(
     source: str, seen: Seen, tracker: FrameTracker, settings: DetectSettings, notes: Sequence[str], **more: Any
 ) -> Detected:
@@ -91,9 +103,9 @@ def assemble(
 
 def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any) -> PoseSequence:
     return poses_from_arrays(
-        np.stack([track.positions(num_frames) for track in chosen.tracks]),
+        spread(chosen.tracks, [track.keypoints for track in chosen.tracks], num_frames, math.nan),
         skeleton,
-        confidence=np.stack([track.confidences(num_frames) for track in chosen.tracks]),
+        confidence=_confidence(chosen, num_frames),
         unit="px",
         frame="image",
         person_ids=np.array(chosen.ids, dtype=np.int64),
@@ -102,16 +114,20 @@ def _poses(chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEn
     )
 
 
+def _confidence(chosen: Chosen, num_frames: int) -> Floats:
+    return spread(chosen.tracks, [track.confidence for track in chosen.tracks], num_frames, 0.0)
+
+
 def _world(
     chosen: Chosen, skeleton: Skeleton, num_frames: int, entry: HistoryEntry, **fields: Any
 ) -> PoseSequence | None:
     """The network's own 3D, where it gives one."""
-    if not all(track.world for track in chosen.tracks):
+    if not all(len(track.world) for track in chosen.tracks):
         return None
     return poses_from_arrays(
-        np.stack([track.world_positions(num_frames) for track in chosen.tracks]),
+        spread(chosen.tracks, [track.world for track in chosen.tracks], num_frames, math.nan),
         skeleton,
-        confidence=np.stack([track.confidences(num_frames) for track in chosen.tracks]),
+        confidence=_confidence(chosen, num_frames),
         unit="m",
         frame="root",
         person_ids=np.array(chosen.ids, dtype=np.int64),
@@ -130,7 +146,8 @@ def _finished(
         poses = repaired.poses
         assert poses.person_ids is not None
         notes += [
-            f"person {number}: left and right were exchanged in {len(frames)} frames: exchanged back"
+            f"person {number}: left and right were exchanged in {len(frames)} frame{'s' if len(frames) > 1 else ''}: "
+            "exchanged back"
             for number, frames in zip(poses.person_ids, repaired.changed, strict=True)
             if len(frames)
         ]

@@ -18,7 +18,7 @@ _GHOST_INSIDE, _GHOST_SIZE = 0.8, 0.6
 
 def is_there(landmarks: Landmarks, rgb: Image, others: Sequence[Landmarks]) -> bool:
     """A person, in the image, and none of the others."""
-    if landmarks.presence < MIN_PRESENCE or _left(landmarks, rgb):
+    if not landmarks.presence >= MIN_PRESENCE or _left(landmarks, rgb):
         return False
     return not any(_same_body(landmarks, other) for other in others)
 

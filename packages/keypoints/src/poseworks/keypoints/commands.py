@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,6 +15,8 @@ from poseworks.keypoints.options import NETWORK_HELP, DetectOptions
 
 if TYPE_CHECKING:
     from poseworks.keypoints.assembly import Detected
+
+_UNFIT = {2: (".trc",), 3: (".trc", ".json")}  # formats that hold no pixels, and none of 3D about the hips
 
 
 def detect(
@@ -60,15 +62,19 @@ def detect(
         if world:
             raise ConfigError("--world: is written from a recording. Drop it, or drop --live.")
         if output is not None:
-            _check_outputs(output, None, overwrite)
+            _check_output(output, overwrite)
         follow_live(source, settings, output=output, overwrite=overwrite, json=json, quiet=quiet)
         return
     if source.isascii() and source.isdigit() and not Path(source).exists():
         raise DataError(f"{source}: does not exist. If a camera is meant, add --live; else name a recording.")
     if output is None:
         raise ConfigError("--output: expected the file to write, such as -o tracks.npz.")
+    if world and settings.detector != "blazepose":
+        raise ConfigError("--world: this detector gives no 3D. Drop it, or use the detector blazepose.")
+    _check_output(output, overwrite)
     second = output.with_name(f"{output.stem}.world{output.suffix}") if world else None
-    _check_outputs(output, second, overwrite)
+    if second is not None:
+        _check_output(second, overwrite, dims=3)
     with progress(_stated_frames(source, fps), "detect", quiet=quiet or json) as advance:
         found = find_people(source, settings, advance=advance)
     _write(found, output, second, overwrite)
@@ -115,20 +121,19 @@ def inspect(
     print_result(inspect_file(file, reading), json=json, quiet=quiet)
 
 
-def _check_outputs(output: Path, world: Path | None, overwrite: bool) -> None:
-    """ConfigError for paths that cannot work, before any work."""
+def _check_output(path: Path, overwrite: bool, dims: Literal[2, 3] = 2) -> None:
+    """ConfigError for a path that cannot work, before any work."""
     from poseworks.core.formats.detection import BY_SUFFIX
 
-    paths = [path for path in (output, world) if path is not None]
-    for path in paths:
-        refuse_existing(path, overwrite)
-        if path.suffix.lower() not in BY_SUFFIX:
-            raise ConfigError(
-                f"{path}: the suffix {path.suffix!r} names no format; expected {', '.join(BY_SUFFIX)}. "
-                "For example -o tracks.npz."
-            )
-        if not path.parent.is_dir():
-            raise ConfigError(f"{path}: the folder {path.parent} does not exist. Create it first.")
+    refuse_existing(path, overwrite)
+    suffixes = [suffix for suffix in BY_SUFFIX if suffix not in _UNFIT[dims]]
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(
+            f"{path}: the suffix {path.suffix!r} names no format for {dims}D poses; expected {', '.join(suffixes)}. "
+            "For example -o tracks.npz."
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist. Create it first.")
 
 
 def _stated_frames(source: str, fps: float | None) -> int | None:
@@ -143,12 +148,11 @@ def _write(found: Detected, output: Path, world: Path | None, overwrite: bool) -
     """Both files; the first does not stay, if it is new, when the second cannot be written."""
     from poseworks.core import write_poses
 
-    if world is not None and found.world is None:
-        raise ConfigError("--world: this detector gives no 3D. Drop it, or use the detector blazepose.")
     is_new = not output.exists()
     write_poses(found.poses, output, overwrite=overwrite)
-    if world is None or found.world is None:
+    if world is None:
         return
+    assert found.world is not None
     try:
         write_poses(found.world, world, overwrite=overwrite)
     except BaseException:

@@ -11,7 +11,7 @@ from typing import Any
 from poseworks.core import PoseSequence
 from poseworks.core.skeletons import BLAZEPOSE_33
 from poseworks.core.video import Video, ahead, open_video
-from poseworks.keypoints.assembly import Detected, Seen, assemble
+from poseworks.keypoints.assembly import Detected, Seen, assemble, check_skeleton
 from poseworks.keypoints.settings import DetectSettings, parse_people
 from poseworks.keypoints.trackers import FrameTracker, make_tracker
 from poseworks.keypoints.tracks import Track
@@ -58,6 +58,7 @@ def find_people(
     settings = settings or DetectSettings()
     with open_video(video_path, fps=settings.fps) as video:
         tracker = make_tracker(settings, search_first=video.info.stated_frames == 1, look_back=True)
+        check_skeleton(tracker.skeleton, settings)  # before any work
         tracks, looked_at = _follow(video, tracker, settings.every, advance or _ignore)
         notes = [f"{Path(video_path).name}: {note}" for note in video.notes]
         seen = Seen(tracks, looked_at, video.times, video.info.fps, settings.every, video.info.size)

@@ -57,7 +57,10 @@ class Detector:
         height, width = image.shape[:2]
         whole = around(width, height)
         samples = sample(image, whole, size, "black")
-        outputs = self.network.run(samples / np.float32(127.5) - 1, ("boxes", "scores"))
+        np.rint(samples, out=samples)  # the original shows its detector an 8-bit image
+        samples /= np.float32(127.5)
+        samples -= 1
+        outputs = self.network.run(samples, ("boxes", "scores"))
         points, scores = decode(outputs["boxes"][0], outputs["scores"][0, :, 0], size)
         return [_in_image(blended, score, whole) for blended, score in weighted_nms(points, scores)]
 

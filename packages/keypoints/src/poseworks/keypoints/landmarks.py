@@ -56,7 +56,8 @@ class LandmarkNetwork:
         """Landmarks of the person in a region of an image (H, W, 3)."""
         samples = sample(image, region, SIZE, "replicate")
         names = ("landmarks", "presence", "heatmap", "world")
-        outputs = self.network.run(samples / np.float32(255), names)
+        samples /= np.float32(255)
+        outputs = self.network.run(samples, names)
         values = outputs["landmarks"].reshape(_POINTS, 5)
         heatmaps = outputs["heatmap"].reshape(_POINTS, _GRID, _GRID)
         pixels = region.to_image(refine(values[:, :2] / np.float32(SIZE), heatmaps))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from poseworks.core.cli import Whole
+
 if TYPE_CHECKING:
     from poseworks.keypoints.settings import DetectSettings
 
@@ -23,14 +25,14 @@ class DetectOptions:
     """Who is looked for, how often, and by what."""
 
     people: Annotated[str, Parameter(help="all, or how many to keep: the longest and largest first.")] = "all"
-    every: Annotated[int, Parameter(help="Look at every N-th frame alone, and the last.")] = 1
+    every: Annotated[int, Whole, Parameter(help="Look at every N-th frame alone, and the last.")] = 1
     detector: Annotated[str, Parameter(help="blazepose, which comes with poseworks, or rtmlib (an extra).")] = (
         "blazepose"
     )
     unswap: Annotated[
         bool, Parameter(negative="--no-unswap", help="Put left and right back where the detector exchanged them.")
     ] = True
-    threads: Annotated[int, Parameter(help="Computing threads of the networks.")] = 1
+    threads: Annotated[int, Whole, Parameter(help="Computing threads of the networks.")] = 1
 
     def settings(
         self, skeleton: str | None = None, fps: float | None = None, network: str | None = None

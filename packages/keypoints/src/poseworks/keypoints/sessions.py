@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "networks"
 
 
+def check_threads(threads: int) -> None:
+    """Nothing, unless `threads` is no number that this machine has cores for.
+
+    Raises:
+        ConfigError: it is below 1, or more than there are cores.
+    """
+    cores = os.cpu_count() or 1
+    if not 1 <= threads <= cores:
+        raise ConfigError(f"threads: expected 1 to {cores}, as this machine has {cores} cores, got {threads}.")
+
+
 class Network:
     """One ONNX file, opened when it is first run."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        if threads < 1:
-            raise ConfigError(f"threads: expected 1 or more, got {threads}.")
+        check_threads(threads)
         self.path, self.threads = path, threads
 
     @cached_property

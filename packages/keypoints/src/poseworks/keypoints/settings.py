@@ -7,6 +7,7 @@ from typing import Literal
 
 from poseworks.core import SKELETONS
 from poseworks.core.errors import ConfigError
+from poseworks.keypoints.sessions import check_threads
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,15 @@ class DetectSettings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.people is not None and self.people < 1:
+        if self.people is not None and (self.people < 1 or self.people % 1):
             raise ConfigError(f"people: expected all, or a number from 1 on, got {self.people}.")
-        if self.every < 1:
+        if not self.every >= 1 or self.every % 1:
             raise ConfigError(f"every: expected 1 or more, got {self.every}.")
         if self.skeleton is not None and self.skeleton not in SKELETONS:
             raise ConfigError(f"skeleton: expected one of {', '.join(SKELETONS)}, got {self.skeleton!r}.")
         if self.detector not in ("blazepose", "rtmlib"):
             raise ConfigError(f"detector: expected blazepose or rtmlib, got {self.detector!r}.")
-        if self.threads < 1:
-            raise ConfigError(f"threads: expected 1 or more, got {self.threads}.")
+        check_threads(self.threads)
 
 
 def parse_people(people: int | str | None) -> int | None:
@@ -56,6 +56,6 @@ def parse_people(people: int | str | None) -> int | None:
     if people is None or people == "all":
         return None
     text = str(people)
-    if isinstance(people, bool) or not text.isascii() or not text.isdigit() or int(text) < 1:
+    if isinstance(people, bool) or not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
         raise ConfigError(f"people: expected all, or a number from 1 on, got {people!r}.")
     return int(text)

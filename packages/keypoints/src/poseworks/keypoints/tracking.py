@@ -3,7 +3,7 @@
     each frame    every person: landmarks in the region that the frame before gave; presence < 0.5: lost
                   two regions on one body: the one that jumped there is lost
     at times      the detector, for people whom nobody follows; one who was lost shortly before gets the old id
-                 whoever is hardly visible, and not found again in two searches, was none
+                 whoever two searches do not find again was nobody, unless seen well and found before
     then, if the frames since the last such search are at hand, back through them
 
 The original follows one person and runs the detector only while there is none (Bazarevsky et al. 2020, sec. 2.1);
@@ -31,14 +31,15 @@ from poseworks.keypoints.one_euro import CircleFilter
 from poseworks.keypoints.region import Floats, Image, Region, region_of
 from poseworks.keypoints.sessions import Network
 
-_SEARCH_S = 0.33  # between two searches for more people
-_SEARCH_PUSHES = 4  # and at least so many pushes, where only every N-th frame is looked at
-_MISSED_SEARCH_S = 0.1  # the same, while somebody is missed
-_MOST_RECENT = 16  # frames kept for looking back
+_SEARCH_S, _LONGEST_SEARCH_S = 0.33, 1.0  # between two searches for more people: doubled while nothing changes
+_SEARCH_PUSHES = 8  # and at least so many pushes, where only every N-th frame is looked at
+_MISSED_SEARCH_S = 0.2  # the same, while somebody is missed
+_MOST_RECENT, _MOST_RECENT_BYTES = 32, 200_000_000  # frames kept for looking back
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
 _SAME_PERSON = 0.5  # sides of the region: how far from where a lost person should be they are found again
-_HARDLY_VISIBLE = 0.6  # mean visibility of the keypoints
+_WELL_VISIBLE = 0.6  # mean visibility of the keypoints
 _MISSES = 2
+_SMALLEST = {NEAR: 0.5, FAR: 0.25}  # side of a region, as a share of the image's long side, that a search surely finds
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,11 @@ class _Track:
         """When the person was seen last."""
         return self.motion.time
 
+    @property
+    def well_visible(self) -> bool:
+        """The keypoints are, on the whole."""
+        return float(self.seen.visibility.mean()) >= _WELL_VISIBLE
+
     def moved(self, seen: Landmarks, time: float, frames: float) -> None:
         """Takes what was seen in the next frame."""
         self.motion.moved(seen.circle[0] - self.seen.circle[0], time)
@@ -108,8 +114,8 @@ class Tracker:
         threads: computing threads of the networks.
         frames_per_push: frames of the recording from one push to the next.
         search_first: look for small people in the very first frame too, as for a single picture.
-        look_back: keep the frames since the last search (at most 16), and follow whom a search finds back through
-            them; `earlier` then tells of it.
+        look_back: keep the frames since the last search (at most 32, or 200 MB), and follow whom a search finds back
+            through them; `earlier` then tells of it.
 
     Raises:
         ConfigError: an argument is out of its range, or the model is unknown. CheckpointError: it cannot be read.
@@ -139,8 +145,10 @@ class Tracker:
         self._shape: tuple[int, ...] | None = None
         self._time = -math.inf
         self._searched_at = -math.inf if search_first else math.nan
-        self._pushes_since_search = 0
-        self._recent: deque[_Recent] = deque(maxlen=_MOST_RECENT if look_back else 0)
+        self._pushes_since_search = _SEARCH_PUSHES if search_first else 0
+        self._pause = _SEARCH_S
+        self._look_back = look_back
+        self._recent: deque[_Recent] = deque()
         self._earlier: list[tuple[float, Person]] = []
         self.dismissed: set[int] = set()
         """Ids of those who turned out to be nobody."""
@@ -177,7 +185,7 @@ class Tracker:
         self._follow(rgb, time)
         self._search(rgb, time)
         self._tracks.sort(key=lambda track: track.id)
-        self._recent.append(_Recent(rgb, time, [track.seen for track in self._tracks]))
+        self._remember(rgb, time)
         return [_person(track.id, track.seen) for track in self._tracks]
 
     def earlier(self) -> list[tuple[float, Person]]:
@@ -195,6 +203,17 @@ class Tracker:
         if not (math.isfinite(time) and time > self._time):
             raise DataError(f"time: expected seconds that rise from push to push, got {time} after {self._time}.")
         self._shape, self._time = rgb.shape, time
+
+    def _remember(self, rgb: Image, time: float) -> None:
+        """Keeps the frame for looking back."""
+        if not self._look_back:
+            return
+        if self._memory_is_full(rgb):
+            self._recent.popleft()
+        self._recent.append(_Recent(rgb, time, [track.seen for track in self._tracks]))
+
+    def _memory_is_full(self, rgb: Image) -> bool:
+        return len(self._recent) >= min(_MOST_RECENT, max(1, _MOST_RECENT_BYTES // rgb.nbytes))
 
     def _forget(self, time: float) -> None:
         """Nobody is waited for longer than the memory lasts."""
@@ -214,53 +233,69 @@ class Tracker:
         self._tracks = [track for track, _ in kept]
 
     def _search(self, rgb: Image, time: float) -> None:
-        """New people, and lost ones found again."""
+        """New people, and lost ones found again; by a wide search, or a quick one while there is nobody."""
         if self.people is not None and len(self._tracks) >= self.people:
             return
-        wide = self._wide_search_due(time)
+        wide = self._wide_search_due(rgb, time)
         if not wide and self._tracks:
             return
-        large = any(track.region.side > _LARGE * max(rgb.shape[:2]) for track in self._tracks)
+        long_side = max(rgb.shape[:2])
+        large = any(track.region.side > _LARGE * long_side for track in self._tracks)
         size = FAR if wide and not large else NEAR
         found = [detection.region for detection in self.detector(rgb, size)]
-        if size == FAR:
-            self._doubt(found)
-        unknown = [region for region in found if not any(covers(track.region, region) for track in self._tracks)]
-        for region in unknown:
-            landmarks = self.landmarks(rgb, region)
-            known = [track.seen for track in self._tracks]
-            if not is_there(landmarks, rgb, known) or any(part_of(landmarks, other) for other in known):
-                continue
-            track, absent_since = self._begin(landmarks, region, time)
-            self._tracks.append(track)
-            if wide:
-                self._earlier = self._back(track, absent_since) + self._earlier
+        before = [track.id for track in self._tracks]
+        if wide:
+            self._doubt(found, _SMALLEST[size] * long_side)
+        for region in found:
             if len(self._tracks) == self.people:
                 break
+            if not any(covers(track.region, region) for track in self._tracks):
+                self._meet(rgb, time, region, wide)
         if wide:
+            calm = before == [track.id for track in self._tracks] and all(track.confirmed for track in self._tracks)
+            self._pause = min(2 * self._pause, _LONGEST_SEARCH_S) if calm else _SEARCH_S
             self._recent.clear()
 
-    def _doubt(self, found: Sequence[Region]) -> None:
-        """Drops whoever is hardly visible and was not found again in two searches for small and large people."""
+    def _meet(self, rgb: Image, time: float, region: Region, wide: bool) -> None:
+        """Follows whoever is in a region that the detector gave, if it is a person whom nobody follows."""
+        landmarks = self.landmarks(rgb, region)
+        known = [track.seen for track in self._tracks]
+        if not is_there(landmarks, rgb, known) or any(part_of(landmarks, other) for other in known):
+            return
+        track, absent_since = self._begin(landmarks, region, time)
+        self._tracks.append(track)
+        if wide:
+            self._earlier = self._back(track, absent_since) + self._earlier
+
+    def _doubt(self, found: Sequence[Region], smallest_side: float) -> None:
+        """Drops whoever two searches in a row did not find again, unless found before and well visible.
+
+        Args:
+            found: by the detector.
+            smallest_side: of regions that this search can find.
+        """
         kept = []
         for track in self._tracks:
             if any(covers(track.region, region) for region in found):
                 track.confirmed, track.missed = True, 0
-            elif float(track.seen.visibility.mean()) < _HARDLY_VISIBLE:
+            elif track.region.side > smallest_side and not (track.confirmed and track.well_visible):
                 track.missed += 1
             if track.missed < _MISSES:
                 kept.append(track)
-            elif not track.confirmed:
+            elif track.confirmed:
+                self._lost.append(track)
+            else:
                 self.dismissed.add(track.id)
         self._tracks = kept
 
-    def _wide_search_due(self, time: float) -> bool:
-        """It is time to look for everybody, also for small people."""
+    def _wide_search_due(self, rgb: Image, time: float) -> bool:
+        """It is time to look for everybody, also for small people: before frames to look back at are forgotten."""
         if math.isnan(self._searched_at):
             self._searched_at = time
         self._pushes_since_search += 1
-        pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (_SEARCH_S, _SEARCH_PUSHES)
-        if time - self._searched_at < pause - 1e-6 or self._pushes_since_search < pushes:
+        pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (self._pause, _SEARCH_PUSHES)
+        over = time - self._searched_at >= pause - 1e-6 or (self._look_back and self._memory_is_full(rgb))
+        if not over or self._pushes_since_search < pushes:
             return False
         self._searched_at, self._pushes_since_search = time, 0
         return True
@@ -270,7 +305,7 @@ class Tracker:
         lost = min(self._lost, key=lambda each: each.surprise(landmarks, time), default=None)
         if lost is not None and lost.surprise(landmarks, time) < _SAME_PERSON and alike(lost.region, region):
             self._lost.remove(lost)
-            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity))
+            track = _Track(lost.id, region, landmarks, Motion(time, lost.motion.velocity), confirmed=True)
             absent_since = lost.time
         else:
             track = _Track(self._next_id, region, landmarks, Motion(time))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseworks.keypoints.region import Floats
 from poseworks.keypoints.tracking import Person
@@ -16,6 +15,32 @@ _SHORTEST_S = 0.25
 _SHORTEST_SHARE = 0.25  # of the frames that were looked at, where a recording is shorter than that
 _LEAST_CONFIDENCE = 0.3
 _MAX_NUMBERS = 250_000_000  # of one array: 1 GB
+
+
+class Rows:
+    """Arrays of one shape, one after another, in one piece of memory: hours of them, and no object for each."""
+
+    def __init__(self) -> None:
+        self._memory: Floats = np.empty((0,), np.float32)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: Floats) -> None:
+        """One more, a copy."""
+        if self._count == len(self._memory):
+            grown = np.empty((max(64, 2 * self._count), *row.shape), np.float32)
+            if self._count:
+                grown[: self._count] = self._memory
+            self._memory = grown
+        self._memory[self._count] = row
+        self._count += 1
+
+    @property
+    def array(self) -> Floats:
+        """(N, ...) all of them."""
+        return self._memory[: self._count]
 
 
 @dataclass
@@ -29,9 +54,9 @@ class Track:
     """
 
     frames: list[int] = field(default_factory=list)
-    keypoints: list[Floats] = field(default_factory=list)
-    confidence: list[Floats] = field(default_factory=list)
-    world: list[Floats] = field(default_factory=list)
+    keypoints: Rows = field(default_factory=Rows)
+    confidence: Rows = field(default_factory=Rows)
+    world: Rows = field(default_factory=Rows)
     sizes: list[float] = field(default_factory=list)
 
     def add(self, frame: int, person: Person) -> None:
@@ -51,19 +76,7 @@ class Track:
     @property
     def mean_confidence(self) -> float:
         """Over frames and keypoints."""
-        return float(np.mean(self.confidence))
-
-    def positions(self, num_frames: int) -> Floats:
-        """(T, J, 2) pixels, NaN where the person was not seen."""
-        return _spread(self.frames, self.keypoints, num_frames, math.nan)
-
-    def confidences(self, num_frames: int) -> Floats:
-        """(T, J), 0 where the person was not seen."""
-        return _spread(self.frames, self.confidence, num_frames, 0.0)
-
-    def world_positions(self, num_frames: int) -> Floats:
-        """(T, J, 3) metres, NaN where the person was not seen."""
-        return _spread(self.frames, self.world, num_frames, math.nan)
+        return float(np.mean(self.confidence.array))
 
 
 @dataclass(frozen=True)
@@ -109,11 +122,12 @@ def choose(tracks: Sequence[Track], looked_at: int, rate: float, people: int | N
     return Chosen(tuple(t for _, t in numbered), tuple(i for i, _ in numbered), tuple(notes))
 
 
-def _spread(frames: Sequence[int], values: Sequence[Floats], num_frames: int, missing: float) -> Floats:
-    """(T, ...) with the values in their frames."""
-    seen: NDArray[np.float32] = np.stack(values)
-    array = np.full((num_frames, *seen.shape[1:]), missing, dtype=np.float32)
-    array[list(frames)] = seen
+def spread(tracks: Sequence[Track], values: Sequence[Rows], num_frames: int, missing: float) -> Floats:
+    """(P, T, ...) the values of each track in its frames, `missing` in all others."""
+    shape = values[0].array.shape[1:]
+    array = np.full((len(tracks), num_frames, *shape), missing, dtype=np.float32)
+    for row, (track, rows) in enumerate(zip(tracks, values, strict=True)):
+        array[row, track.frames] = rows.array
     return array
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose
+from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.lifting.graphs import MaskType
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
@@ -19,7 +19,9 @@ Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an o
 class LoadOptions:
     """What tensors do not tell; where they do, an option must agree."""
 
-    knn: Annotated[int | None, Parameter(help="LCN: how far its mask reaches, 3 in all published commands.")] = None
+    knn: Annotated[int | None, Whole, Parameter(help="LCN: how far its mask reaches, 3 in all published commands.")] = (
+        None
+    )
     mask_type: Annotated[MaskType | None, Parameter(help="LCN: the kind of its mask.")] = None
     limb_lengths: Annotated[str, Parameter(help="LCN, mask type laplacian: mean limb lengths, comma-separated.")] = ""
     partition: Annotated[str, Parameter(help="EHGFormer: 1, 2 or the groups of the 17 joints, comma-separated.")] = ""

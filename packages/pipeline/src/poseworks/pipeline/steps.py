@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal, assert_never
 
@@ -203,7 +204,8 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
 
     def run(poses: PoseSequence, advance: Advance) -> Outcome:
         every = sampled_every(poses.history, filled=True)
-        smoothed = smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance)
+        with _one_thread():
+            smoothed = smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance)
         outcome = _outcome(smoothed)
         if every == 1:
             return outcome
@@ -216,6 +218,19 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
         return Outcome(outcome.poses, (how, *outcome.notes))
 
     return run
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch computes in one thread: on small networks more gain little, and wait for each other on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _settings(step: SmoothStep | FilterStep) -> SmoothSettings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Device, Json, Output, Override, Overwrite, Quiet, Verbose
+from poseworks.core.cli import Device, Json, Output, Override, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
 Interval = Annotated[
-    int | None, Parameter(help="DeciWatch: frames between sampled ones, where the file name is silent.")
+    int | None, Whole, Parameter(help="DeciWatch: frames between sampled ones, where the file name is silent.")
 ]
-Q = Annotated[int | None, Parameter(name="--q", help="DeciWatch: sampled frames of a window - 1, likewise.")]
+Q = Annotated[int | None, Whole, Parameter(name="--q", help="DeciWatch: sampled frames of a window - 1, likewise.")]
 CrossAttention = Annotated[
     Literal["masked", "additive"] | None, Parameter(help="DeciWatch: what its decoder sees of unsampled frames.")
 ]
@@ -48,11 +48,11 @@ def smooth(
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
     latency: Annotated[
-        int | None, Parameter(help="Frames of the future that a frame may know, as in a stream.")
+        int | None, Whole, Parameter(help="Frames of the future that a frame may know, as in a stream.")
     ] = None,
     max_gap: Annotated[float | None, Parameter(help="Longest gap, in seconds, that is filled. Default 0.5.")] = None,
     min_confidence: Annotated[float, Parameter(help="Joints below it count as missing.")] = 0.0,
-    stride: Annotated[int | None, Parameter(help="Frames between windows. Default: as published.")] = None,
+    stride: Annotated[int | None, Whole, Parameter(help="Frames between windows. Default: as published.")] = None,
     short: Annotated[
         Literal["pad", "zero", "identity"], Parameter(help="What happens to a clip shorter than a window.")
     ] = "pad",
@@ -176,7 +176,7 @@ def train(
     resume: Annotated[
         bool, Parameter(negative="", help="Continue a run that was cut short, to bit-equal weights.")
     ] = False,
-    seed: Annotated[int | None, Parameter(help="Instead of the recipe's.")] = None,
+    seed: Annotated[int | None, Whole, Parameter(help="Instead of the recipe's.")] = None,
     deterministic: Annotated[
         bool, Parameter(negative="", help="Only algorithms that give the same result each time.")
     ] = False,
