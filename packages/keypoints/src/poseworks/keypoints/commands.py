@@ -85,11 +85,10 @@ def detect(
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every network, shipped or published: size, licence, training data, where it is."""
-    from poseworks.core.model_cards import cards_json, cards_table
+    from poseworks.core.verbs import show_models
     from poseworks.keypoints.models import model_cards
 
-    cards = model_cards()
-    print_result(cards_json(cards), json=json, text=cards_table(cards), quiet=quiet)
+    show_models(model_cards(), json=json, quiet=quiet)
 
 
 def convert(
