@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import cyclopts
@@ -64,18 +64,32 @@ Whole = Parameter(converter=whole_number)
 """Stands beside `int` in the annotation of an option."""
 
 
-def make_app(name: str, help: str, version: str | Callable[[], str]) -> cyclopts.App:  # noqa: A002 (cyclopts' word)
-    """An app without commands; add them with ``app.command("package.module:function", name=..., help=...)``.
+def make_app(
+    name: str,
+    help: str,  # noqa: A002 (cyclopts' word)
+    version: str | Callable[[], str],
+    commands: str = "",
+    verbs: Mapping[str, str] = MappingProxyType({}),
+) -> cyclopts.App:
+    """An app whose verbs are imported when they are called.
 
-    Give `help` for each command: without it, ``--help`` of the program would have to import the module.
+    Args:
+        name: of the program.
+        help: a line about it.
+        version: for ``--version``.
+        commands: the module that holds a function for each verb.
+        verbs: name and help of each: without the help, ``--help`` of the program would have to import the module.
     """
-    return cyclopts.App(
+    app = cyclopts.App(
         name=name,
         help=help,
         version=version,
         help_format="plaintext",
         result_action="return_value",
     )
+    for verb, what in verbs.items():
+        app.command(f"{commands}:{verb}", name=verb, help=what)
+    return app
 
 
 def main(app: cyclopts.App, arguments: Sequence[str] | None = None) -> NoReturn:

@@ -19,9 +19,9 @@ app = make_app(
     "poseworks-keypoints",
     "From any video to tracks of several people, offline.",
     lambda: metadata.version("poseworks-keypoints"),
+    "poseworks.keypoints.commands",
+    _VERBS,
 )
-for _verb, _help in _VERBS.items():
-    app.command(f"poseworks.keypoints.commands:{_verb}", name=_verb, help=_help)
 
 
 def main() -> NoReturn:

@@ -19,9 +19,9 @@ app = make_app(
     "poseworks-lifting",
     "LCN and EHGFormer: networks that lift 2D keypoints to 3D, and their checkpoints.",
     lambda: metadata.version("poseworks-lifting"),
+    "poseworks.lifting.commands",
+    _VERBS,
 )
-for _verb, _help in _VERBS.items():
-    app.command(f"poseworks.lifting.commands:{_verb}", name=_verb, help=_help)
 
 
 def main() -> NoReturn:

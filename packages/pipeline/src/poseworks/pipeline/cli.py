@@ -20,9 +20,9 @@ app = make_app(
     "poseworks",
     "Human pose from one command: video in, smoothed motion and a picture of it out.",
     lambda: metadata.version("poseworks"),
+    "poseworks.pipeline.commands",
+    _VERBS,
 )
-for _verb, _help in _VERBS.items():
-    app.command(f"poseworks.pipeline.commands:{_verb}", name=_verb, help=_help)
 
 
 def main() -> NoReturn:

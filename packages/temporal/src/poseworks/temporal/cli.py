@@ -22,9 +22,9 @@ app = make_app(
     "poseworks-temporal",
     "SmoothNet, DeciWatch and filters: smooth the motion of a pose estimator, and say what that did to it.",
     lambda: metadata.version("poseworks-temporal"),
+    "poseworks.temporal.commands",
+    _VERBS,
 )
-for _verb, _help in _VERBS.items():
-    app.command(f"poseworks.temporal.commands:{_verb}", name=_verb, help=_help)
 
 
 def main() -> NoReturn:
