@@ -138,16 +138,11 @@ def inspect(
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every model of every method, shipped or published."""
-    from poseworks.core.model_cards import cards_json, cards_table
+    from poseworks.core.verbs import show_models
     from poseworks.keypoints.models import model_cards as networks
     from poseworks.temporal.models import model_cards as smoothers
 
-    cards = [*networks(), *smoothers()]
-    text = [
-        cards_table([card for card in cards if card.kind == kind], title)
-        for kind, title in (("shipped", "Shipped"), ("published", "Published, fetched by you"))
-    ]
-    print_result(cards_json(cards), json=json, text=text, quiet=quiet)
+    show_models([*networks(), *smoothers()], json=json, quiet=quiet)
 
 
 @dataclass(frozen=True)
