@@ -74,33 +74,54 @@ def sample(image: Image, region: Region, size: int, border: Border) -> Floats:
     """
     height, width = image.shape[:2]
     flat = np.ascontiguousarray(image).reshape(-1)
-    steps = (np.arange(size, dtype=np.float32) / size - np.float32(0.5)) * np.float32(region.side)
+    steps: Floats = np.linspace(-0.5, 0.5, size, endpoint=False, dtype=np.float32) * np.float32(region.side)
     c, s = np.float32(math.cos(region.angle)), np.float32(math.sin(region.angle))
     samples = np.empty((size, size, 3), np.float32)
+    inside = _lies_inside(region, width, height)
     rows = max(1, _BLOCK // size)
     for start in range(0, size, rows):
-        block, down = samples[start : start + rows], steps[start : start + rows, None]
-        x = (c * steps + np.float32(region.x)) - s * down
-        y = (s * steps + np.float32(region.y)) + c * down
-        inside_x: Floats = np.clip(x, 0, width - 1)
-        inside_y: Floats = np.clip(y, 0, height - 1)
-        outside = (x != inside_x) | (y != inside_y) if border == "black" else None
-        _bilinear(flat, width, height, inside_x, inside_y, block)
+        block, downwards = samples[start : start + rows], steps[start : start + rows, None]
+        x: Floats = (c * steps + np.float32(region.x)) - s * downwards
+        y: Floats = (s * steps + np.float32(region.y)) + c * downwards
+        if inside:
+            _bilinear(flat, width, x, y, block, 3, 3 * width)  # none is at the edge
+            continue
+        nearest_x: Floats = np.clip(x, 0, width - 1)
+        nearest_y: Floats = np.clip(y, 0, height - 1)
+        outside = (x != nearest_x) | (y != nearest_y) if border == "black" else None
+        # The last column and row have no neighbour, and need none: their share is 0.
+        right, down = 3 * (nearest_x < width - 1), 3 * width * (nearest_y < height - 1)
+        _bilinear(flat, width, nearest_x, nearest_y, block, right, down)
         if outside is not None:
             block[outside] = 0
     return samples
 
 
-def _bilinear(flat: Image, width: int, height: int, x: Floats, y: Floats, out: Floats) -> None:
+def _lies_inside(region: Region, width: int, height: int) -> bool:
+    """Every sample of the region has all four pixels around it."""
+    corners = region.to_image(np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float32))
+    return bool((corners >= 1).all() and (corners < (width - 2, height - 2)).all())
+
+
+def _bilinear(
+    flat: Image,
+    width: int,
+    x: Floats,
+    y: Floats,
+    out: Floats,
+    right: NDArray[np.intp] | int,
+    down: NDArray[np.intp] | int,
+) -> None:
     """Grey values at columns `x` and rows `y`, which lie inside the image and are used up, into `out` (..., 3).
 
     Channel by channel on the image's `flat` bytes: NumPy gathers single bytes faster than rows of three.
+
+    Args:
+        right, down: bytes from a pixel to its neighbours.
     """
     column, row = x.astype(np.intp), y.astype(np.intp)
     x -= column
     y -= row
-    # The last column and row have no neighbour, and need none: their share is 0.
-    right, down = 3 * (column < width - 1), 3 * width * (row < height - 1)
     upper_left = (row * width + column) * 3
     upper_right = upper_left + right
     lower_left, lower_right = upper_left + down, upper_right + down

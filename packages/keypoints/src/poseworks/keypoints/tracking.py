@@ -32,7 +32,7 @@ from poseworks.keypoints.region import Floats, Image, Region, region_of
 from poseworks.keypoints.sessions import Network
 
 _SEARCH_S, _LONGEST_SEARCH_S = 0.33, 1.0  # between two searches for more people: doubled while nothing changes
-_SEARCH_PUSHES = 8  # and at least so many pushes, where only every N-th frame is looked at
+_SEARCH_PUSHES, _SPARSE_SEARCH_PUSHES = 8, 16  # and at least so many pushes, more where frames are left out
 _MISSED_SEARCH_S = 0.2  # the same, while somebody is missed
 _MOST_RECENT, _MOST_RECENT_BYTES = 32, 200_000_000  # frames kept for looking back
 _LARGE = 0.8  # of the image's long side: the wide search sees ghosts on the limbs of people in larger regions
@@ -145,7 +145,7 @@ class Tracker:
         self._shape: tuple[int, ...] | None = None
         self._time = -math.inf
         self._searched_at = -math.inf if search_first else math.nan
-        self._pushes_since_search = _SEARCH_PUSHES if search_first else 0
+        self._pushes_since_search = _SPARSE_SEARCH_PUSHES if search_first else 0
         self._pause = _SEARCH_S
         self._look_back = look_back
         self._recent: deque[_Recent] = deque()
@@ -293,7 +293,8 @@ class Tracker:
         if math.isnan(self._searched_at):
             self._searched_at = time
         self._pushes_since_search += 1
-        pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (self._pause, _SEARCH_PUSHES)
+        pushes = _SEARCH_PUSHES if self.frames_per_push == 1 else _SPARSE_SEARCH_PUSHES
+        pause, pushes = (_MISSED_SEARCH_S, 1) if self._lost else (self._pause, pushes)
         over = time - self._searched_at >= pause - 1e-6 or (self._look_back and self._memory_is_full(rgb))
         if not over or self._pushes_since_search < pushes:
             return False
