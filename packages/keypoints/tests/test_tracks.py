@@ -111,6 +111,14 @@ def test_who_is_hardly_visible_is_left_out() -> None:
     assert choose(tracks, 30, 30, None, 30).tracks == (tracks[1],)
 
 
+def test_who_is_hardly_visible_for_a_moment_beside_somebody_seen_well_is_a_ghost() -> None:
+    well, ghost = track(range(90), confidence=0.8), track(range(30, 80), confidence=0.5)
+    assert choose([well, ghost], 90, 30, None, 90).tracks == (well,)
+    assert choose([ghost], 90, 30, None, 90).tracks == (ghost,)  # alone: perhaps no more of somebody can be seen
+    lasting = track(range(20, 85), confidence=0.5)
+    assert choose([well, lasting], 90, 30, None, 90).tracks == (well, lasting)
+
+
 def test_what_would_not_fit_into_memory_is_left_out_aloud() -> None:
     """A gigabyte of 33 keypoints of three numbers is 2.5 million frames: 25 people in 100 000."""
     tracks = [track(range(8), size=10 + number) for number in range(27)]

@@ -14,6 +14,7 @@ from poseworks.keypoints.tracking import Person
 _SHORTEST_S = 0.25
 _SHORTEST_SHARE = 0.25  # of the frames that were looked at, where a recording is shorter than that
 _LEAST_CONFIDENCE = 0.3
+_BRIEF_S, _DOUBTFUL, _SURE = 2.0, 0.55, 0.7
 _MAX_NUMBERS = 250_000_000  # of one array: 1 GB
 
 
@@ -97,7 +98,9 @@ def choose(tracks: Sequence[Track], looked_at: int, rate: float, people: int | N
     """People without ghosts, at most `people` of them.
 
     Left out are tracks that are shorter than a quarter of a second (in a short recording: than a quarter of the
-    frames), and those whose keypoints were hardly ever visible. Ids are counted in the order of first appearance.
+    frames), and those whose keypoints were hardly ever visible; a track of less than two seconds has to be better
+    visible where somebody else is seen well: ghosts are found beside people. Ids are counted in the order of first
+    appearance.
 
     Args:
         tracks: in the order of their first frames.
@@ -107,7 +110,14 @@ def choose(tracks: Sequence[Track], looked_at: int, rate: float, people: int | N
         num_frames: T of the recording.
     """
     shortest = min(_SHORTEST_S * rate, _SHORTEST_SHARE * looked_at)
-    kept = [t for t in tracks if len(t.frames) >= shortest and t.mean_confidence >= _LEAST_CONFIDENCE]
+    surest = max((track.mean_confidence for track in tracks), default=0.0)
+    least = _DOUBTFUL if surest >= _SURE else _LEAST_CONFIDENCE  # of brief tracks; beside somebody seen well: more
+    kept = [
+        track
+        for track in tracks
+        if len(track.frames) >= shortest
+        and track.mean_confidence >= (least if len(track.frames) < _BRIEF_S * rate else _LEAST_CONFIDENCE)
+    ]
     notes = []
     if len(kept) < len(tracks):
         notes.append(f"{_count(len(tracks) - len(kept), 'track')} left out: too short, or hardly visible")
