@@ -14,7 +14,8 @@ from scipy.ndimage import map_coordinates
 
 from poseworks.core.errors import CheckpointError, ConfigError, DataError
 from poseworks.core.files import sha256
-from poseworks.keypoints.tflite_to_onnx import MAGIC, as_onnx, convert_network, read_network
+from poseworks.keypoints.tflite_files import MAGIC, read_network
+from poseworks.keypoints.tflite_to_onnx import as_onnx, convert_network
 
 onnxruntime = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")

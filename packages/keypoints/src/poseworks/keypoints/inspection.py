@@ -13,7 +13,8 @@ from poseworks.core.inspection import poses_facts
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.video import open_video
 from poseworks.keypoints.models import known_network
-from poseworks.keypoints.tflite_to_onnx import KINDS, MAGIC
+from poseworks.keypoints.tflite_files import MAGIC
+from poseworks.keypoints.tflite_to_onnx import KINDS
 
 _NO_READING = ReadOptions()
 
