@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.common import DATA, Cell, Machine, Table, describe, measure_machine, timed
 from benchmarks.recordings import SINGLE, TWO_PEOPLE, stored, triangulated, video
 from poseworks.core import PoseSequence, poses_from_arrays, read_poses
+from poseworks.core.motion_data import read_clips
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.swaps import repair_swaps
 from poseworks.core.video import open_video, write_video
@@ -26,7 +27,6 @@ from poseworks.keypoints.landmarks import SIZE
 from poseworks.keypoints.models import detector_file, landmark_file
 from poseworks.keypoints.region import Region, sample
 from poseworks.keypoints.sessions import Network
-from poseworks.temporal.learning.datasets import read_clips
 from poseworks.temporal.learning.evaluation import noisy_clips
 from poseworks.temporal.learning.noise import swap_sides
 

@@ -13,10 +13,10 @@ from benchmarks.common import DATA, Cell, Table, describe, measure_machine, time
 from benchmarks.recordings import triangulated
 from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, poses_from_arrays, read_poses
+from poseworks.core.motion_data import read_clips, read_pairs
 from poseworks.temporal import DeciWatch, SmoothNet, apply_windows, load
 from poseworks.temporal.deciwatch import DeciWatchConfig
 from poseworks.temporal.filters import Butterworth, Chain, Filter, Gaussian, Median, OneEuro, SavitzkyGolay
-from poseworks.temporal.learning.datasets import read_clips, read_pairs
 from poseworks.temporal.learning.evaluation import (
     Figures,
     Noisy,

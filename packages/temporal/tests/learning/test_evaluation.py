@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.motion_data import Clip, Pair
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import walking_poses
 from poseworks.temporal.learning import evaluation
-from poseworks.temporal.learning.datasets import Clip, Pair
 from poseworks.temporal.learning.evaluation import Noisy, measure, noisy_clips
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
 

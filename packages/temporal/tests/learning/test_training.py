@@ -12,10 +12,10 @@ import torch
 from torch.testing import assert_close
 
 from poseworks.core.errors import ConfigError
+from poseworks.core.motion_data import Clip
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import walking_poses
 from poseworks.temporal.deciwatch import DeciWatch
-from poseworks.temporal.learning.datasets import Clip
 from poseworks.temporal.learning.recipes import OwnDeciWatch, OwnSmoothNet, read_recipe, shipped_recipes
 from poseworks.temporal.learning.training import DeciWatchTask, SmoothNetTask, merged, train_recipe
 from poseworks.temporal.loading import load

@@ -21,7 +21,7 @@ from poseworks.temporal.learning.noise import FIT_2D, FIT_3D, detector_noise
 from poseworks.temporal.preparation import person_size
 
 if TYPE_CHECKING:
-    from poseworks.temporal.learning.datasets import Clip, Pair
+    from poseworks.core.motion_data import Clip, Pair
     from poseworks.temporal.windows import WindowNetwork
 
 Array = NDArray[np.float32]

@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.motion_data import Clip, read_clips
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.training import TrainResult, TrainSettings, train
 from poseworks.temporal.deciwatch import DeciWatch, normalised, zero_output_layers
-from poseworks.temporal.learning.datasets import Clip, read_clips
 from poseworks.temporal.learning.equivariant import EquivariantSmoothNet, folded
 from poseworks.temporal.learning.evaluation import Figures, measure, network_smoother, noisy_clips, sparse
 from poseworks.temporal.learning.losses import clip_loss

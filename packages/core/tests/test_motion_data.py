@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from poseworks.core.errors import DataError, FormatError
+from poseworks.core.motion_data import read_clips, read_pairs
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import mutations
-from poseworks.temporal.learning.datasets import read_clips, read_pairs
 
 LENGTHS = (5, 8, 3)
 

@@ -1,4 +1,4 @@
-"""Open motion data of the benchmarks: recorded clips, and pairs of a sensor's estimate and the truth.
+"""Open motion data: recorded clips, and pairs of a sensor's estimate and the truth.
 
 Both files are npz archives, read without pickle. Positions are int16 tenths of a millimetre about an origin a clip:
 
