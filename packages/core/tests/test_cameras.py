@@ -18,7 +18,7 @@ def test_a_point_on_the_axis_falls_on_the_principal_point_and_slopes_grow_by_the
 def test_rays_lead_back_to_the_points() -> None:
     generator = np.random.default_rng(0)
     camera = Pinhole.from_focal(900, (1280, 720))
-    points = generator.normal(size=(5, 17, 3)) + (0, 0, 6)
+    points = generator.normal(size=(5, 17, 3)) + np.array([0, 0, 6])
     rays = camera.rays(camera.project(points))
     np.testing.assert_allclose(rays * points[..., 2:], points, atol=1e-12)
 
