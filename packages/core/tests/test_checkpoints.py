@@ -384,7 +384,9 @@ def test_a_cut_file_never_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("half", [False, True])
 def test_a_saved_model_reads_back(tmp_path: Path, half: bool) -> None:
     network = make_network()
-    save_model(network, tmp_path / "m", Config(), "# Net", extras={"preparation": {"unit": "m"}}, half=half)
+    save_model(
+        network.state_dict(), tmp_path / "m", Config(), "# Net", extras={"preparation": {"unit": "m"}}, half=half
+    )
     content, tensors = read_model(tmp_path / "m")
     assert content["config"] == {"width": 3}
     assert content["preparation"] == {"unit": "m"}
@@ -395,8 +397,8 @@ def test_a_saved_model_reads_back(tmp_path: Path, half: bool) -> None:
         assert tensors[name].dtype == x.dtype
         assert torch.equal(tensors[name], expected)
     with pytest.raises(ConfigError, match="already exists"):
-        save_model(network, tmp_path / "m", Config(), "")
-    save_model(network, tmp_path / "m", Config(width=5), "", overwrite=True)
+        save_model(network.state_dict(), tmp_path / "m", Config(), "")
+    save_model(network.state_dict(), tmp_path / "m", Config(width=5), "", overwrite=True)
     assert read_model(tmp_path / "m")[0]["config"] == {"width": 5}
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
@@ -405,7 +407,7 @@ def test_tied_and_strided_weights_are_saved_once_and_read_back(tmp_path: Path) -
     network = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
     network["b"].weight = network["a"].weight
     network["b"].bias = nn.Parameter(torch.arange(6.0)[::2])
-    save_model(network, tmp_path / "m", Config(), "")
+    save_model(network.state_dict(), tmp_path / "m", Config(), "")
     _, tensors = read_model(tmp_path / "m")
     load_strict(network, tensors, source="m")
     assert torch.equal(tensors["b.weight"], network["a"].weight)
@@ -416,12 +418,12 @@ def test_weights_that_float16_cannot_hold_are_refused(tmp_path: Path) -> None:
     network = nn.Linear(1, 1)
     nn.init.constant_(network.weight, 1e6)
     with pytest.raises(CheckpointError, match="not written: weight: holds NaN or infinity"):
-        save_model(network, tmp_path / "m", Config(), "", half=True)
+        save_model(network.state_dict(), tmp_path / "m", Config(), "", half=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_damage_to_a_saved_model_is_noticed(tmp_path: Path) -> None:
-    save_model(make_network(), tmp_path / "m", Config(), "")
+    save_model(make_network().state_dict(), tmp_path / "m", Config(), "")
     weights = tmp_path / "m" / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-3] ^= 1
@@ -438,7 +440,7 @@ def test_damage_to_a_saved_model_is_noticed(tmp_path: Path) -> None:
 
 
 def test_config_is_in_the_weights_as_well(tmp_path: Path) -> None:
-    save_model(make_network(), tmp_path / "m", Config(width=9), "")
+    save_model(make_network().state_dict(), tmp_path / "m", Config(width=9), "")
     extras = read_checkpoint(tmp_path / "m" / "model.safetensors").extras
     assert json.loads(extras["config"]) == {"width": 9}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
 from pydantic import BaseModel, PositiveInt
-from torch import nn
+from torch import Tensor, nn
 
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.networks import (
@@ -39,24 +39,25 @@ class Layer(nn.Module):
         self.linear = nn.Linear(config.width, 2)
 
 
-def build(content: Mapping[str, Any]) -> Layer:
-    return Layer(LayerConfig.model_validate(content["config"]))
+class Feed(BaseModel, frozen=True, extra="forbid"):
+    unit: Literal["m", "mm"] = "m"
 
 
-KINDS = {"layer": build}
+KINDS = {"layer": (Layer, LayerConfig)}
 
 
 def test_a_saved_network_comes_back_in_eval_mode_with_its_source(tmp_path: Path) -> None:
     network = Layer(LayerConfig(width=4))
     network.source, network.sha256 = "/somewhere/layer.pth", "ab" * 32
-    save_network(network, tmp_path / "m", title="Layer", card={"method": "x"}, extras={"note": 1})
+    save_network(network, tmp_path / "m", card={"method": "x"})
     again = load_saved(tmp_path / "m", KINDS, given={"width": 4})
     assert again.config == network.config
     assert not again.training
     assert torch.equal(again.linear.weight, network.linear.weight)
     content = json.loads((tmp_path / "m" / "config.json").read_text())
     assert content["source"] == {"name": "layer.pth", "sha256": "ab" * 32}
-    assert (content["card"], content["note"]) == ({"method": "x"}, 1)
+    assert content["card"] == {"method": "x"}
+    assert "preparation" not in content
     assert again.source == str(tmp_path / "m")
     assert again.sha256 == content["model_sha256"]
     readme = (tmp_path / "m" / "README.md").read_text()
@@ -67,7 +68,7 @@ def test_a_saved_network_comes_back_in_eval_mode_with_its_source(tmp_path: Path)
 
 
 def test_folders_and_options_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    save_network(Layer(LayerConfig()), tmp_path / "m", title="Layer")
+    save_network(Layer(LayerConfig()), tmp_path / "m")
     with pytest.raises(ConfigError, match=r"width: .*config\.json says 3, the option says 4\. Leave the option out"):
         load_saved(tmp_path / "m", KINDS, given={"width": 4})
     with pytest.raises(ConfigError, match="depth: this is a Layer, which has no such option"):
@@ -78,6 +79,45 @@ def test_folders_and_options_that_do_not_fit_are_refused(tmp_path: Path) -> None
         config.write_text(json.dumps(content | {"config": content["config"] | change}))
         with pytest.raises(CheckpointError, match=message):
             load_saved(tmp_path / "m", KINDS, given={})
+
+
+def test_what_weights_are_fed_with_is_saved_beside_them(tmp_path: Path) -> None:
+    network = Layer(LayerConfig())
+    network.preparation = Feed(unit="mm")  # type: ignore[assignment]
+    save_network(network, tmp_path / "m")
+    assert load_saved(tmp_path / "m", KINDS, given={}, preparation=Feed).preparation == Feed(unit="mm")
+    config = tmp_path / "m" / "config.json"
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps(content | {"preparation": {"unit": "ft"}}))
+    with pytest.raises(CheckpointError, match=r"config\.json: unit: "):
+        load_saved(tmp_path / "m", KINDS, given={}, preparation=Feed)
+
+
+class FirstColumn(Layer):
+    """Inference needs the first column of the weight alone."""
+
+    def compact_tensors(self) -> dict[str, Tensor]:
+        return {**self.state_dict(), "linear.weight": self.linear.weight[:, :1]}
+
+    def whole_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        weight = torch.zeros_like(self.linear.weight)
+        weight[:, : tensors["linear.weight"].shape[1]] = tensors["linear.weight"]
+        return {**tensors, "linear.weight": weight}
+
+
+def test_a_compact_network_is_stored_without_what_inference_does_not_need(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = FirstColumn(LayerConfig(width=500))
+    save_network(network, tmp_path / "whole")
+    save_network(network, tmp_path / "half", half=True)
+    whole, half = (
+        load_saved(tmp_path / name, {"layer": (FirstColumn, LayerConfig)}, given={}) for name in ("whole", "half")
+    )
+    assert torch.equal(whole.linear.weight, network.linear.weight)
+    assert torch.equal(half.linear.weight[:, 0], network.linear.weight[:, 0].half().float())
+    assert not half.linear.weight[:, 1:].any()
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[0] > 4000 > 1000 > sizes[1]
 
 
 def test_articles() -> None:

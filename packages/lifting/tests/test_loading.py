@@ -18,6 +18,7 @@ from poseworks.core.testing import ReferenceCase, mutations, reference_cases
 from poseworks.lifting.distillation import Distiller, DistillerConfig
 from poseworks.lifting.ehgformer import EHGFormer, EHGFormerConfig, OrdinaryEHGFormer, OrdinaryEHGFormerConfig
 from poseworks.lifting.graphs import PARTITIONS
+from poseworks.lifting.input_forms import PUBLISHED, Preparation
 from poseworks.lifting.lcn import LCN, LCNConfig
 from poseworks.lifting.loading import export_onnx, load, looks_like, save
 from poseworks.lifting.published import lcn_names, published_weights
@@ -346,6 +347,47 @@ def test_saved_networks_come_back(tmp_path: Path, network: Any) -> None:
         save(network, tmp_path / "m")
     save(network, tmp_path / "m", overwrite=True)
     assert type(network).__name__ in (tmp_path / "m" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [{}, {"knn": 1, "in_features": 3}, {"mask_type": "locally_connected_learnable"}, {"mask_type": "ones"}],
+    ids=str,
+)
+def test_an_lcn_in_half_the_room_or_less(tmp_path: Path, sizes: dict[str, Any]) -> None:
+    network = tiny_lcn(channels=16, **sizes).eval()
+    save(network, tmp_path / "whole")
+    save(network, tmp_path / "half", half=True)
+    again = load(tmp_path / "half")
+    x = torch.randn(40, 17, network.config.in_features, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert_close(again(x), network(x), atol=2e-3, rtol=0)
+    whole, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half"))
+    assert half < whole * (0.01 + 0.5 * float((network.fixed_mask != 0).float().mean()))
+    save(again, tmp_path / "again", half=True)
+    with torch.no_grad():
+        assert_close(load(tmp_path / "again")(x), again(x), atol=2e-3, rtol=0)
+
+
+def test_an_ehgformer_in_half_the_room(tmp_path: Path) -> None:
+    network = tiny_ehgformer(width=64).eval()
+    save(network, tmp_path / "half", half=True)
+    x = torch.randn(2, 5, 17, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert_close(load(tmp_path / "half")(x), network(x), atol=5e-3, rtol=0)
+
+
+def test_what_weights_expect_is_saved_with_them(tmp_path: Path) -> None:
+    assert load(write_lcn(tmp_path / "variables.npz", lcn_arrays(tiny_lcn())), knn=3).preparation == PUBLISHED
+    for number, network in enumerate((tiny_lcn(), tiny_ehgformer())):
+        network.preparation = Preparation(form="ray", unit_m=0.5, assumed_focal=1.2, fps=50, noise="as drawn")
+        save(network, tmp_path / f"m{number}")
+        assert load(tmp_path / f"m{number}").preparation == network.preparation
+        assert type(network)(network.config).preparation == PUBLISHED
+    config = tmp_path / "m0" / "config.json"
+    config.write_text(config.read_text().replace('"ray"', '"box"'))
+    with pytest.raises(CheckpointError, match=r"config\.json: form: "):
+        load(tmp_path / "m0")
 
 
 def test_a_saved_original_says_where_it_came_from(tmp_path: Path) -> None:

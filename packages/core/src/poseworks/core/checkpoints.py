@@ -167,7 +167,7 @@ def check_fit(
 
 
 def save_model(
-    network: nn.Module,
+    tensors: Mapping[str, Tensor],
     folder: str | os.PathLike[str],
     config: BaseModel,
     readme: str,
@@ -176,7 +176,7 @@ def save_model(
     half: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Writes a folder as a whole: ``model.safetensors``, ``config.json`` and ``README.md``.
+    """Writes a state dict as a folder, or nothing: ``model.safetensors``, ``config.json`` and ``README.md``.
 
     config.json: ``{"format", "config", **extras, "model_sha256"}``. With `half`, floating tensors are stored as
     float16; `read_model` gives float32 back. Tensors that share memory are stored once.
@@ -188,16 +188,16 @@ def save_model(
     """
     from safetensors.torch import save_file
 
-    tensors, tied = _untied(network.state_dict())
+    kept, tied = _untied(tensors)
     if half:
-        tensors = {name: x.half() if x.is_floating_point() else x for name, x in tensors.items()}
-    _check_tensors(tensors, f"{folder}: not written")
+        kept = {name: x.half() if x.is_floating_point() else x for name, x in kept.items()}
+    _check_tensors(kept, f"{folder}: not written")
     content = {"format": MODEL_FORMAT, "config": config.model_dump(mode="json"), **(extras or {})}
     metadata = {"format": "pt", "config": json.dumps(content["config"])}
     if tied:
         metadata["tied"] = json.dumps(tied)
     with atomic_folder(folder, overwrite) as new:
-        save_file(tensors, new / "model.safetensors", metadata=metadata)
+        save_file(kept, new / "model.safetensors", metadata=metadata)
         content["model_sha256"] = sha256(new / "model.safetensors")
         (new / "config.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         (new / "README.md").write_text(readme.rstrip() + "\n", encoding="utf-8")

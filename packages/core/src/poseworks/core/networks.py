@@ -1,20 +1,22 @@
 """What `load` and `save` of every method share: folders of ours, sizes told by tensors, contradictions, model cards.
 
 A network here is a torch module with `config` (a frozen pydantic model that rebuilds it), `source` (where its weights
-came from) and `sha256` (of their file).
+came from) and `sha256` (of their file). It may have a `preparation`, a pydantic model of what its weights are fed with,
+which is saved with it, and may be `Compact`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
-from poseworks.core.checkpoints import load_strict, read_model, save_model
+from poseworks.core.checkpoints import Checkpoint, load_strict, read_model, save_model
 from poseworks.core.config import describe_faults
 from poseworks.core.errors import CheckpointError, ConfigError
 
@@ -31,6 +33,19 @@ class Configured(Protocol):
     sha256: str
 
 
+@runtime_checkable
+class Compact(Protocol):
+    """A network of which inference needs less than the state dict holds."""
+
+    def compact_tensors(self) -> dict[str, Tensor]:
+        """What inference needs, under the names of the state dict."""
+        ...
+
+    def whole_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict that gives the same results, of compact tensors or of whole ones."""
+        ...
+
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -45,17 +60,19 @@ def saved_folder(path: Path) -> Path | None:
 
 def load_saved(
     folder: Path,
-    kinds: Mapping[str, Callable[[Mapping[str, Any]], Network]],
+    kinds: Mapping[str, tuple[Callable[[Any], Network], type[BaseModel]]],
     *,
     given: Mapping[str, Any],
+    preparation: type[BaseModel] | None = None,
     looks_like: Callable[[Mapping[str, Tensor]], str | None] | None = None,
     name: str = "",
 ) -> Network:
     """The network of a folder that `save_network` wrote, in eval mode.
 
     Args:
-        kinds: what builds an untrained network from the content of config.json, by ``config.kind``.
+        kinds: the class of a network and that of its config, by ``config.kind``.
         given: options that the caller stated, as fields of the config; they must agree with it.
+        preparation: the class of what the weights are fed with; a folder that does not say leaves the network's own.
         name: what the network is to say of its source; default: the folder.
 
     Raises:
@@ -66,11 +83,17 @@ def load_saved(
     kind = content["config"].get("kind")
     if kind not in kinds:
         raise CheckpointError(f"{folder}: config.json is of kind {kind!r}, expected {' or '.join(kinds)}.")
+    build, config = kinds[kind]
     try:
-        network = kinds[kind](content)
+        network = build(config.model_validate(content["config"]))
+        if preparation is not None and content.get("preparation") is not None:
+            network.preparation = preparation.model_validate(content["preparation"])  # type: ignore[assignment]
     except ValidationError as error:
         raise CheckpointError(f"{folder}/config.json: {faults_of(error)}") from error
     refuse_contradictions(network.config, given, f"{folder}/config.json says")  # type: ignore[arg-type]
+    anything: object = network
+    if isinstance(anything, Compact):
+        tensors = anything.whole_tensors(tensors)
     load_strict(network, tensors, source=str(folder), looks_like=looks_like)
     return ready(network, name or str(folder), content.get("model_sha256") or "")
 
@@ -86,40 +109,45 @@ def save_network(
     network: nn.Module,
     folder: str | os.PathLike[str],
     *,
-    title: str,
     readme: str | None = None,
     card: Mapping[str, Any] | None = None,
-    extras: Mapping[str, Any] | None = None,
     half: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Writes ``model.safetensors``, ``config.json`` (config, extras, source, card) and ``README.md``.
+    """Writes ``model.safetensors``, ``config.json`` (config, preparation, source) and ``README.md``; `load` reads it.
 
     Args:
-        network: a torch module with config, source and sha256 (`Configured`).
-        title: first line of the README, where `readme` is not given.
+        network: one that `load` of the same package gives, or a new one.
+        folder: appears as a whole, or not at all.
         readme: what the weights are, their data and licence, and how to make them again; default: what is known.
-        card: fields of `poseworks.core.model_cards.ModelCard`; shipped weights need it.
-        extras: further entries of config.json.
+        card: fields of `poseworks.core.model_cards.ModelCard` for the `models` verb; shipped weights need it.
+        half: in half the room or less, for inference: as float16 and, of a `Compact` network, only what it needs.
+        overwrite: replace an existing folder.
 
     Raises:
-        ConfigError: the folder exists. CheckpointError: a weight is not finite. DataError: it cannot be written.
+        ConfigError: the folder exists. CheckpointError: a weight is not finite, or too large for float16.
+        DataError: it cannot be written.
     """
     configured: Configured = network  # type: ignore[assignment]
-    beside = dict(extras or {})
+    beside: dict[str, Any] = {}
+    preparation = getattr(network, "preparation", None)
+    if preparation is not None:
+        beside["preparation"] = preparation.model_dump(mode="json")
     if configured.source:
         beside["source"] = {"name": Path(configured.source).name, "sha256": configured.sha256}
     if card is not None:
         beside["card"] = dict(card)
-    text = readme if readme is not None else _readme(network, title)
-    save_model(network, folder, configured.config, text, extras=beside, half=half, overwrite=overwrite)
+    text = readme if readme is not None else _readme(network)
+    anything: object = network
+    tensors = anything.compact_tensors() if half and isinstance(anything, Compact) else network.state_dict()
+    save_model(tensors, folder, configured.config, text, extras=beside, half=half, overwrite=overwrite)
 
 
-def _readme(network: nn.Module, title: str) -> str:
+def _readme(network: nn.Module) -> str:
     """A card with what is known of the weights."""
     configured: Configured = network  # type: ignore[assignment]
     parameters = sum(p.numel() for p in network.parameters())
-    lines = [f"# {title}", "", f"- parameters: {parameters:,}"]
+    lines = [f"# {type(network).__name__}", "", f"- parameters: {parameters:,}"]
     lines += [f"- {name}: {value}" for name, value in configured.config.model_dump().items() if name != "kind"]
     if configured.source:
         lines.append(f"- made from: {Path(configured.source).name}, SHA-256 {configured.sha256}")
@@ -166,6 +194,24 @@ def image_kind(tensors: Mapping[str, Tensor]) -> str | None:
     if any(name.startswith(("smpl.", "body_model", "regressor.")) or "smpl" in name for name in tensors):
         return "a mesh-recovery network"
     return None
+
+
+@contextmanager
+def sizes_from(path: Path) -> Iterator[None]:
+    """Turns the faults of a config that was told by tensors into the fault of their file."""
+    try:
+        yield
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: its tensors have sizes that no network can have: {faults_of(error)}") from error
+
+
+def other_method(checkpoint: Checkpoint, kind: str | None, what: str) -> CheckpointError:
+    """The error for a checkpoint of another method; `what` is such as "neither a SmoothNet nor a DeciWatch"."""
+    some = ", ".join(list(checkpoint.tensors)[:3])
+    return CheckpointError(
+        f"{checkpoint.source}: {what}. It looks like {kind or 'something else'}: "
+        f"{len(checkpoint.tensors)} tensors such as {some}. Try the command of another package, or `inspect`."
+    )
 
 
 def faults_of(error: ValidationError) -> str:

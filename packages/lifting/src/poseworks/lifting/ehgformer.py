@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from poseworks.core.shapes import expect_shape
 from poseworks.lifting.graphs import PARTITIONS, published_relation
+from poseworks.lifting.input_forms import PUBLISHED, Preparation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -343,6 +344,7 @@ class EHGFormer(nn.Module):
 
     group_attention: ClassVar[type[GroupAttention]] = ScrambledGroupAttention
     default_config: ClassVar[type[EHGFormerSizes]] = EHGFormerConfig
+    preparation: Preparation = PUBLISHED
     source: str = ""  # where the weights came from, and the SHA-256 of their file
     sha256: str = ""
 

@@ -12,7 +12,7 @@ the weights as they were trained, unclipped and unmasked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from poseworks.core.inference import buffer, needs_layers
 from poseworks.core.shapes import expect_shape
 from poseworks.lifting.blocks import BlockPlan, block_plan
 from poseworks.lifting.graphs import GRAPH_0, MaskType, Neighbours, edges, mask
+from poseworks.lifting.input_forms import PUBLISHED, Preparation
 
 if TYPE_CHECKING:
     from typing import Self
@@ -87,12 +88,16 @@ class LocallyConnected(nn.Module):
         self.weight = nn.Parameter(_truncated_normal(joints * inputs, joints * outputs))
         self.bias = nn.Parameter(_truncated_normal(joints * outputs))
 
-    def masked(self, mask: Tensor) -> Tensor:
-        """W', (J a, J b)."""
+    def clipped(self) -> Tensor:
+        """The weight, (J a, J b), of norm 1 at most."""
         # In double precision: torch's sum of a million squares is off in the fifth digit, and batch norms amplify it.
         norm = torch.linalg.vector_norm(self.weight, dtype=torch.float64).to(self.weight.dtype)
-        clipped = self.weight / norm.clamp(min=1)
-        blocks = _blocks(clipped, self.joints) * mask[:, None, :, None]
+        clipped: Tensor = self.weight / norm.clamp(min=1)
+        return clipped
+
+    def masked(self, mask: Tensor) -> Tensor:
+        """W', (J a, J b)."""
+        blocks = _blocks(self.clipped(), self.joints) * mask[:, None, :, None]
         return blocks.flatten(2).flatten(0, 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -172,6 +177,7 @@ class LCN(nn.Module):
     """(N, J, 2 or 3) normalised keypoints -> (N, J, 3) normalised image x, y and depth relative to the root."""
 
     fixed_mask: Tensor
+    preparation: Preparation = PUBLISHED
     source: str = ""  # where the weights came from, and the SHA-256 of their file
     sha256: str = ""
 
@@ -269,6 +275,31 @@ class LCN(nn.Module):
         hidden = sum(rectangle.area for rectangle in block_plan(self.fixed_mask.numpy(force=True)).rectangles)
         ends = c.joints**2 * c.channels * (c.in_features + 3)
         return ends + 2 * c.layers * hidden * c.channels**2
+
+    def compact_tensors(self) -> dict[str, Tensor]:
+        """The state dict with every weight clipped and cut to the blocks (n, a, b) that the mask leaves.
+
+        Inference needs no more: the rest only counts in the norm, which clipping has made 1 at most.
+        """
+        tensors: dict[str, Tensor] = self.state_dict()
+        for name, layer in self._linears():
+            blocks = _blocks(layer.clipped().detach(), layer.joints).transpose(1, 2)
+            tensors[f"{name}.weight"] = blocks[self.fixed_mask != 0]
+        return tensors
+
+    def whole_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The same with zeros where `compact_tensors` left blocks out; whole weights stay as they are."""
+        whole, kept = dict(tensors), self.fixed_mask != 0
+        for name, layer in self._linears():
+            blocks = torch.zeros_like(_blocks(layer.weight, layer.joints)).transpose(1, 2)  # (J, J, a, b)
+            given = whole.get(f"{name}.weight")
+            if given is not None and given.shape == (int(kept.sum()), *blocks.shape[2:]):
+                blocks[kept] = given
+                whole[f"{name}.weight"] = blocks.transpose(1, 2).flatten(2).flatten(0, 1)
+        return whole
+
+    def _linears(self) -> Iterator[tuple[str, LocallyConnected]]:
+        return ((name, layer) for name, layer in self.named_modules() if isinstance(layer, LocallyConnected))
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; forgets the folded weights."""

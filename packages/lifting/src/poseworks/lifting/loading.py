@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from poseworks.core.checkpoints import Checkpoint, DropRule, check_fit, load_strict, read_checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
-    faults_of,
     image_kind,
     load_saved,
     numbers_after,
+    other_method,
     ready,
     refuse_contradictions,
-    save_network,
     saved_folder,
     size_of,
+    sizes_from,
 )
+from poseworks.core.networks import save_network as save
 from poseworks.core.onnx_export import ExportReport, export_verified
 from poseworks.lifting.distillation import Distiller, DistillerConfig
 from poseworks.lifting.ehgformer import (
@@ -37,11 +38,18 @@ from poseworks.lifting.ehgformer import (
     OrdinaryEHGFormerConfig,
 )
 from poseworks.lifting.graphs import PARTITIONS, MaskType
+from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lcn import LCN, FoldedLCN, LCNConfig
 from poseworks.lifting.models import model_cards, published_cards, shipped_models, weights_folder
 from poseworks.lifting.published import ehgformer_names, lcn_names, published_weights
 
 Network = LCN | EHGFormer | Distiller
+_SAVED: dict[str, tuple[Callable[[Any], Network], type[BaseModel]]] = {
+    "lcn": (LCN, LCNConfig),
+    "ehgformer": (EHGFormer, EHGFormerConfig),
+    "ehgformer_ordinary": (OrdinaryEHGFormer, OrdinaryEHGFormerConfig),
+    "ehgformer_distiller": (Distiller, DistillerConfig),
+}
 
 __all__ = ["Network", "export_onnx", "load", "looks_like", "model_cards", "save", "shipped_models"]
 
@@ -59,7 +67,8 @@ def load(
 ) -> Network:
     """The network in eval mode, float32, on the CPU: an LCN, an EHGFormer, or the Distiller of a ``*_distiller.bin``.
 
-    Sizes, heads, frames and partition come from the tensors. `network.source` and `network.sha256` say what was read.
+    Sizes, heads, frames and partition come from the tensors. `network.source` and `network.sha256` say what was read,
+    `network.preparation` what the weights are fed with: for original files what was published (a Distiller has none).
 
     Args:
         source: a shipped name (see `shipped_models`), a folder written by `save`, an original checkpoint file
@@ -89,36 +98,13 @@ def load(
     path = locate_model(source, weights_folder(), published_cards, "poseworks-lifting")
     folder = saved_folder(path)
     if folder is not None:
-        return load_saved(folder, _SAVED, given=given, looks_like=looks_like, name=str(source))
+        return load_saved(folder, _SAVED, given=given, preparation=Preparation, looks_like=looks_like, name=str(source))
     known = published_weights().get(os.fspath(source))
     for name, value in () if known is None else known.options.items():
         name, value = ("groups", _groups(value)) if name == "partition" else (name, value)
         if given.setdefault(name, value) != value:
             raise ConfigError(f"{name}: {source} has {value}, the option says {given[name]}. Leave the option out.")
     return _load_original(path, given)
-
-
-def save(
-    network: Network,
-    folder: str | os.PathLike[str],
-    *,
-    readme: str | None = None,
-    card: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Writes ``model.safetensors``, ``config.json`` (config, source) and ``README.md``; `load` reads it.
-
-    Args:
-        network: LCN, EHGFormer or Distiller.
-        folder: appears as a whole, or not at all.
-        readme: what the weights are, their data and licence, and how to make them again; default: what is known.
-        card: fields of `poseworks.core.model_cards.ModelCard` for the `models` verb; shipped weights need it.
-        overwrite: replace an existing folder.
-
-    Raises:
-        ConfigError: the folder exists. CheckpointError: a weight is not finite. DataError: it cannot be written.
-    """
-    save_network(network, folder, title=type(network).__name__, readme=readme, card=card, overwrite=overwrite)
 
 
 def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bool = False) -> ExportReport:
@@ -181,21 +167,6 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     return image_kind(tensors)
 
 
-# --- folders of ours --------------------------------------------------------------------------------------------------
-
-
-def _saved(network: Callable[[Any], Network], config: type[BaseModel]) -> Callable[[Mapping[str, Any]], Network]:
-    return lambda content: network(config.model_validate(content["config"]))
-
-
-_SAVED: dict[str, Callable[[Mapping[str, Any]], Network]] = {
-    "lcn": _saved(LCN, LCNConfig),
-    "ehgformer": _saved(EHGFormer, EHGFormerConfig),
-    "ehgformer_ordinary": _saved(OrdinaryEHGFormer, OrdinaryEHGFormerConfig),
-    "ehgformer_distiller": _saved(Distiller, DistillerConfig),
-}
-
-
 def _groups(partition: int | Sequence[int]) -> tuple[int, ...]:
     """The group of each joint."""
     if not isinstance(partition, int):
@@ -223,7 +194,7 @@ _EHGFORMER_DROPPED = (
 def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
     checkpoint = read_checkpoint(path)
     kind = looks_like(checkpoint.tensors)
-    try:
+    with sizes_from(path):
         if kind == "an EHGFormer":
             config: BaseModel = _ehgformer_config(checkpoint, given)
             return _filled(EHGFormer, config, checkpoint, ehgformer_names, _EHGFORMER_DROPPED)
@@ -234,13 +205,7 @@ def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
             config = _distiller_config(checkpoint.tensors)
             refuse_contradictions(config, given, f"{path} says")
             return _filled(Distiller, config, checkpoint, lambda ours: {name: name for name in ours}, ())
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: its tensors have sizes that no network can have: {faults_of(error)}") from error
-    some = ", ".join(list(checkpoint.tensors)[:3])
-    raise CheckpointError(
-        f"{path}: neither an LCN nor an EHGFormer. It looks like {kind or 'something else'}: "
-        f"{len(checkpoint.tensors)} tensors such as {some}. Try the command of another package, or `inspect`."
-    )
+    raise other_method(checkpoint, kind, "neither an LCN nor an EHGFormer")
 
 
 def _filled(

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from poseworks.core.checkpoints import Checkpoint, load_strict, read_checkpoint
-from poseworks.core.errors import CheckpointError, ConfigError
+from poseworks.core.errors import ConfigError
 from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
-    faults_of,
     image_kind,
     load_saved,
     numbers_after,
+    other_method,
     ready,
     refuse_contradictions,
-    save_network,
     saved_folder,
     size_of,
+    sizes_from,
 )
+from poseworks.core.networks import save_network as save
 from poseworks.core.onnx_export import ExportReport, export_verified
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig, normalised
 from poseworks.temporal.models import model_cards, published_cards, shipped_models, weights_folder
@@ -40,6 +41,10 @@ from poseworks.temporal.published import (
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
 
 Network = SmoothNet | DeciWatch
+_SAVED: dict[str, tuple[Callable[[Any], Network], type[BaseModel]]] = {
+    "smoothnet": (SmoothNet, SmoothNetConfig),
+    "deciwatch": (DeciWatch, DeciWatchConfig),
+}
 
 __all__ = ["Network", "export_onnx", "load", "looks_like", "model_cards", "save", "shipped_models"]
 
@@ -78,35 +83,7 @@ def load(
     folder = saved_folder(path)
     if folder is None:
         return _load_original(path, given)
-    kinds = {"smoothnet": _saved_smoothnet, "deciwatch": _saved_deciwatch}
-    return load_saved(folder, kinds, given=given, looks_like=looks_like, name=str(source))
-
-
-def save(
-    network: Network,
-    folder: str | os.PathLike[str],
-    *,
-    readme: str | None = None,
-    card: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Writes ``model.safetensors``, ``config.json`` (config, preparation, source) and ``README.md``; `load` reads it.
-
-    Args:
-        network: SmoothNet or DeciWatch.
-        folder: appears as a whole, or not at all.
-        readme: what the weights are, their data and licence, and how to make them again; default: what is known.
-        card: fields of `poseworks.core.model_cards.ModelCard` for the `models` verb; shipped weights need it.
-        overwrite: replace an existing folder.
-
-    Raises:
-        ConfigError: the folder exists. CheckpointError: a weight is not finite. DataError: it cannot be written.
-    """
-    extras: dict[str, Any] = {}
-    if network.preparation is not None:
-        extras["preparation"] = network.preparation.model_dump(mode="json")
-    title = f"{type(network).__name__}, window {network.window}"
-    save_network(network, folder, title=title, readme=readme, card=card, extras=extras, overwrite=overwrite)
+    return load_saved(folder, _SAVED, given=given, preparation=Preparation, looks_like=looks_like, name=str(source))
 
 
 def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bool = False) -> ExportReport:
@@ -159,7 +136,7 @@ _BEFORE = {
 class _Layers(nn.Module):
     """What an ONNX file computes: the layers alone, without checks, which would fix the sizes.
 
-    A DeciWatch of one channel sees its windows normalised, as in `DeciWatch.smooth_windows`.
+    A DeciWatch of one channel sees its windows normalised, as in `DeciWatch.run_windows`.
     """
 
     def __init__(self, network: Network) -> None:
@@ -188,30 +165,13 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     return image_kind(tensors)
 
 
-# --- folders of ours --------------------------------------------------------------------------------------------------
-
-
-def _saved_smoothnet(content: Mapping[str, Any]) -> Network:
-    return _with_preparation(SmoothNet(SmoothNetConfig.model_validate(content["config"])), content)
-
-
-def _saved_deciwatch(content: Mapping[str, Any]) -> Network:
-    return _with_preparation(DeciWatch(DeciWatchConfig.model_validate(content["config"])), content)
-
-
-def _with_preparation(network: Network, content: Mapping[str, Any]) -> Network:
-    if content.get("preparation") is not None:
-        network.preparation = Preparation.model_validate(content["preparation"])
-    return network
-
-
 # --- original checkpoints ---------------------------------------------------------------------------------------------
 
 
 def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
     checkpoint = read_checkpoint(path)
     kind = looks_like(checkpoint.tensors)
-    try:
+    with sizes_from(path):
         network: Network
         if kind == "a DeciWatch":
             network = _original_deciwatch(checkpoint, given)
@@ -219,13 +179,7 @@ def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
             network = _original_smoothnet(checkpoint)
             refuse_contradictions(network.config, given, f"{path} says")
         else:
-            some = ", ".join(list(checkpoint.tensors)[:3])
-            raise CheckpointError(
-                f"{path}: neither a SmoothNet nor a DeciWatch. It looks like {kind or 'something else'}: "
-                f"{len(checkpoint.tensors)} tensors such as {some}. Try the command of another package, or `inspect`."
-            )
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: its tensors have sizes that no network can have: {faults_of(error)}") from error
+            raise other_method(checkpoint, kind, "neither a SmoothNet nor a DeciWatch")
     load_strict(network, checkpoint.tensors, source=str(path), looks_like=looks_like)
     return ready(network, str(path), checkpoint.sha256)
 
