@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from poseworks.core import write_poses
 from poseworks.core.cli import run
+from poseworks.core.testing import walking_poses
 from poseworks.lifting import EHGFormer, EHGFormerConfig, LCNConfig, load, save
 from poseworks.lifting.cli import app
+from poseworks.lifting.inspection import facts_of
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.models import model_cards, shipped_models
 from poseworks.lifting.published import lcn_names, published_weights
@@ -66,10 +69,15 @@ def test_inspect_says_what_a_file_is(variables: Path, capsys: pytest.CaptureFixt
     assert (facts["partition"], facts["variant"]) == ("1", "sizes of no published variant")
     with torch.device("meta"):
         sketch = EHGFormer()
-    from poseworks.lifting.inspection import _network_facts
-
-    assert _network_facts(sketch)["variant"] == "ehgformer-static-p1 or ehgformer-dynamic-p1"
+    facts = facts_of(sketch)
+    assert facts["variant"] == "ehgformer-static-p1 or ehgformer-dynamic-p1"
+    assert (facts["window_frames"], facts["expects"]["form"]) == (243, "image")
     assert "no such file" in failure(capsys, "inspect", variables.parent / "nothing.bin")
+    walk = variables.parent / "walk.npz"
+    write_poses(walking_poses(9, rng=np.random.default_rng(0)), walk)
+    facts = answer(capsys, "inspect", walk)
+    assert (facts["what"], facts["frames"]) == ("poses", 9)
+    assert "knn mean nothing" in failure(capsys, "inspect", walk, "--knn", 3)
 
 
 def test_convert_and_export(variables: Path, capsys: pytest.CaptureFixture[str]) -> None:

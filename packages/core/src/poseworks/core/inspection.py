@@ -1,4 +1,4 @@
-"""What poses and checkpoints are, as facts for `inspect` and for the commands that write them."""
+"""What poses, checkpoints and networks are, as facts for `inspect` and for the commands that write them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,49 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from poseworks.core.errors import DataError, PoseworksError
+from poseworks.core.errors import ConfigError, DataError, FormatError, PoseworksError
 from poseworks.core.poses import PoseSequence
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from poseworks.core.read_options import ReadOptions
+
+_WEIGHTS = (".pth", ".pt", ".tar", ".bin", ".ckpt", ".safetensors")  # suffixes that poses never have
+
+
+def file_facts(
+    file: Path,
+    reading: ReadOptions,
+    options: Mapping[str, Any],
+    inspect_checkpoint: Callable[[Path, Mapping[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Facts about a file of poses, a checkpoint or a saved folder, by name; `what` says which it is.
+
+    Args:
+        reading: what the file of poses does not say itself.
+        options: of the package's `load`: what the tensors do not tell.
+        inspect_checkpoint: of the package.
+
+    Raises:
+        PoseworksError: it is none of them, or is damaged.
+    """
+    from poseworks.core.formats import detect_format
+
+    if (file / "config.json").is_file() or not file.exists() or file.suffix.lower() in _WEIGHTS:
+        return inspect_checkpoint(file, options)
+    try:
+        found = reading.format or detect_format(file)
+    except FormatError as not_poses:
+        if file.is_dir():
+            raise
+        try:
+            return inspect_checkpoint(file, options)
+        except PoseworksError as not_weights:
+            raise FormatError(f"{not_poses} As a checkpoint: {not_weights}") from not_weights
+    if options:
+        raise ConfigError(f"{file}: poses, to which {', '.join(options)} mean nothing. Leave {', '.join(options)} out.")
+    return {"file": file, "what": "poses", "format": found, **poses_facts(reading.read(file))}
 
 
 def poses_facts(poses: PoseSequence) -> dict[str, Any]:
@@ -76,3 +114,31 @@ def checkpoint_facts(
     except PoseworksError as error:
         some = {name: list(tensor.shape) for name, tensor in list(checkpoint.tensors.items())[:8]}
         return {**facts, "problem": str(error), "first_tensors": some}
+
+
+def network_facts(
+    network: Any, methods: Mapping[str, str], published: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Method, variant, sizes and what the weights of a network expect (see `poseworks.core.networks`).
+
+    Args:
+        methods: what each kind of config is called.
+        published: fields of the config, `kind` among them, of every published variant.
+    """
+    config = network.config.model_dump(mode="python")
+    preparation = getattr(network, "preparation", None)
+    window = getattr(network, "window", None)
+    same = [
+        name
+        for name, sizes in published.items()
+        if all(config.get(field) == size for field, size in sizes.items() if field != "dropout")
+    ]
+    return {
+        "method": methods[config["kind"]],
+        "variant": " or ".join(same) or "sizes of no published variant",
+        "config": config,
+        **({} if window is None else {"window_frames": window}),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "expects": None if preparation is None else preparation.model_dump(mode="json"),
+        "model_sha256": network.sha256,
+    }

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose, Whole
+from poseworks.core.read_options import ReadOptions
 from poseworks.lifting.graphs import MaskType
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
@@ -70,15 +71,16 @@ def inspect(
     file: Path,
     *,
     options: LoadOptions = LoadOptions(),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a checkpoint is: method, variant, sizes, partition, what is missing or left over."""
+    """What a file is: poses of any known format, or a checkpoint with its method, variant, sizes and partition."""
     from poseworks.core.cli import print_result
-    from poseworks.lifting.inspection import inspect_checkpoint
+    from poseworks.lifting.inspection import inspect_file
 
-    print_result(inspect_checkpoint(file, options.given()), json=json, quiet=quiet)
+    print_result(inspect_file(file, reading, options.given()), json=json, quiet=quiet)
 
 
 def convert(

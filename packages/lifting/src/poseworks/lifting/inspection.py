@@ -1,4 +1,4 @@
-"""What a checkpoint is: method, variant, sizes, partition, and what is missing or left over."""
+"""What a file is: poses, or a checkpoint with its method, variant, sizes, partition, and what does not fit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poseworks.core.inspection import checkpoint_facts
+from poseworks.core.inspection import checkpoint_facts, file_facts, network_facts
+from poseworks.core.read_options import ReadOptions
 from poseworks.lifting.graphs import PARTITIONS
-from poseworks.lifting.published import published_weights
 
 _METHODS = {
     "lcn": "LCN",
@@ -18,45 +18,35 @@ _METHODS = {
 }
 
 
-def inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Method, variant and sizes of a checkpoint; `problem` says what keeps it from being loaded.
+def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about a file of poses, a checkpoint or a saved folder, by name.
 
     Raises:
-        CheckpointError: there is no such file, or no tensors in it.
+        PoseworksError: it is none of them, or is damaged.
     """
+    return file_facts(file, reading, options, _inspect_checkpoint)
+
+
+def _inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     from poseworks.lifting.loading import load, looks_like, shipped_models
 
     return checkpoint_facts(
         file,
         load=lambda source: load(source, **options),
         looks_like=looks_like,
-        network_facts=_network_facts,
+        network_facts=facts_of,
         shipped=shipped_models(),
     )
 
 
-def _network_facts(network: Any) -> dict[str, Any]:
-    config = network.config.model_dump(mode="python")
-    facts = {
-        "method": _METHODS[config["kind"]],
-        "variant": _variant(config),
-        "config": config,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "model_sha256": network.sha256,
-    }
-    if "groups" in config:
-        known = [str(number) for number, groups in PARTITIONS.items() if groups == config["groups"]]
+def facts_of(network: Any) -> dict[str, Any]:
+    """Method, variant, sizes and partition of a network."""
+    from poseworks.lifting.published import published_weights
+
+    published = published_weights().items()
+    facts = network_facts(network, _METHODS, {name: {"kind": entry.kind, **entry.sizes} for name, entry in published})
+    groups = facts["config"].get("groups")
+    if groups is not None:
+        known = [str(number) for number, partition in PARTITIONS.items() if partition == groups]
         facts["partition"] = known[0] if known else "of its own"
     return facts
-
-
-def _variant(config: Mapping[str, Any]) -> str:
-    """Names of the published variants that have these sizes."""
-    kinds = {"LCN": "lcn", "EHGFormer": "ehgformer"}
-    same = [
-        name
-        for name, entry in published_weights().items()
-        if kinds[entry.method] == config["kind"]
-        and all(config.get(field) == size for field, size in entry.sizes.items())
-    ]
-    return " or ".join(same) or "sizes of no published variant"

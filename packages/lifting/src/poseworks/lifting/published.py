@@ -40,6 +40,11 @@ class Published:
     note: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)  # of `load`: what the tensors do not tell
 
+    @property
+    def kind(self) -> str:
+        """Of its config."""
+        return self.method.lower()
+
 
 def _lcn() -> Iterable[Published]:
     protocol = "MPJPE in the camera frame without root alignment, all frames"
