@@ -310,7 +310,7 @@ def deciwatch_jobs() -> list[Job]:
         sizes = (config.channels, config.width, config.feedforward, config.layers, config.window)
         work = 64 * deciwatch_multiply_adds(*sizes)
         jobs.append(Job(f"DeciWatch, {name}, both outputs", "64 windows", partial(infer, network, x), work, 0.5))
-        jobs.append(Job("  recovered alone", "64 windows", partial(network.smooth_windows, x), work))
+        jobs.append(Job("  recovered alone", "64 windows", partial(network.run_windows, x), work))
     return jobs
 
 

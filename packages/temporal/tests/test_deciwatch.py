@@ -65,7 +65,7 @@ def test_windows_equal_the_published_network(case: ReferenceCase, cross_attentio
     for recovered, denoised in results:
         assert_close(recovered, expected, atol=2e-5, rtol=0)
         assert_close(denoised, case.outputs["denoise"], atol=2e-5, rtol=0)
-    assert_close(network.smooth_windows(x), expected, atol=2e-5, rtol=0)
+    assert_close(network.run_windows(x), expected, atol=2e-5, rtol=0)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -86,7 +86,7 @@ def test_inference_equals_the_layers(
     before = deciwatch_inference._BLOCK_TOKENS
     try:
         deciwatch_inference._BLOCK_TOKENS = tokens
-        fast = network.smooth_windows(x)
+        fast = network.run_windows(x)
         with torch.no_grad():
             recovered, denoised = network(x)
     finally:
@@ -104,7 +104,7 @@ def test_steep_attention_does_not_overflow(pre_norm: bool) -> None:
             if "in_proj_weight" in name:
                 parameter.mul_(30)
     x = noise(3, network.window, 5)
-    assert_close(network.smooth_windows(x), network.layers(x)[0].detach(), atol=1e-4, rtol=1e-4)
+    assert_close(network.run_windows(x), network.layers(x)[0].detach(), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cross_attention", ["masked", "additive"])
@@ -116,7 +116,7 @@ def test_unsampled_frames_never_matter(cross_attention: str) -> None:
         with torch.no_grad():
             assert_close(network(other), network(x))
         assert_close(network.layers(other), network.layers(x))
-        assert_close(network.smooth_windows(other), network.smooth_windows(x))
+        assert_close(network.run_windows(other), network.run_windows(x))
     assert network.reads.nonzero().flatten().tolist() == [0, 3, 6]
 
 
@@ -133,15 +133,15 @@ def test_unsampled_frames_never_matter_to_the_gradient() -> None:
 def test_a_batch_is_a_loop_and_an_overlapping_view_its_copy() -> None:
     network, clip = small(), noise(40, 5)
     view = clip.unfold(0, 7, 3).mT
-    together = network.smooth_windows(view)
-    assert_close(together, torch.cat([network.smooth_windows(window[None]) for window in view]))
-    assert_close(together, network.smooth_windows(view.contiguous()))
+    together = network.run_windows(view)
+    assert_close(together, torch.cat([network.run_windows(window[None]) for window in view]))
+    assert_close(together, network.run_windows(view.contiguous()))
 
 
 def test_one_channel_takes_any_number_each_alone() -> None:
     network, x = small(channels=1), noise(4, 7, 6)
-    expected = torch.cat([network.smooth_windows(x[:, :, c : c + 1]) for c in range(6)], dim=2)
-    assert_close(network.smooth_windows(x), expected)
+    expected = torch.cat([network.run_windows(x[:, :, c : c + 1]) for c in range(6)], dim=2)
+    assert_close(network.run_windows(x), expected)
     with pytest.raises(ShapeError, match="C=1"):
         network(x)
 
@@ -151,7 +151,7 @@ def test_zero_output_layers_begin_as_interpolation(cross_attention: str) -> None
     network = zero_output_layers(small(cross_attention=cross_attention))
     x = noise(2, 7, 5)
     line = torch.stack([torch.lerp(x[:, 3 * (t // 3)], x[:, min(3 * (t // 3) + 3, 6)], t % 3 / 3) for t in range(7)], 1)
-    assert_close(network.smooth_windows(x), line, atol=1e-6, rtol=0)
+    assert_close(network.run_windows(x), line, atol=1e-6, rtol=0)
 
 
 def test_interpolation_by_hand() -> None:
@@ -176,10 +176,10 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"L=7, C=5.*3 x 2 \+ 1"):
         small()(noise(1, 8, 5))
     with pytest.raises(ShapeError, match="L=7"):
-        small().smooth_windows(noise(1, 8, 5))
+        small().run_windows(noise(1, 8, 5))
     with pytest.raises(ValidationError, match="multiple of heads"):
         DeciWatchConfig(width=10)
-    assert small().smooth_windows(torch.zeros(0, 7, 5)).shape == (0, 7, 5)
+    assert small().run_windows(torch.zeros(0, 7, 5)).shape == (0, 7, 5)
 
 
 def test_dropout_acts_in_training_alone() -> None:

@@ -215,7 +215,7 @@ def test_a_saved_folder_gives_the_same_network(tmp_path: Path, network: SmoothNe
     assert again.config == network.config
     assert again.preparation == network.preparation
     x = torch.randn(3, network.window, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(again.smooth_windows(x), network.smooth_windows(x))
+    assert torch.equal(again.run_windows(x), network.run_windows(x))
     assert load(tmp_path / "m" / "model.safetensors").sha256 == again.sha256
     content = json.loads((tmp_path / "m" / "config.json").read_text())
     assert content["model_sha256"] == again.sha256
@@ -275,7 +275,7 @@ def test_onnx_gives_what_torch_gives(tmp_path: Path, kind: str) -> None:
     fed = x.mT.contiguous() if kind == "smoothnet" else x
     (y,) = session.run(None, {"x": fed.numpy()})
     found = torch.from_numpy(y)
-    assert_close(found.mT if kind == "smoothnet" else found, network.smooth_windows(x), atol=1e-5, rtol=1e-5)
+    assert_close(found.mT if kind == "smoothnet" else found, network.run_windows(x), atol=1e-5, rtol=1e-5)
     note = json.loads((tmp_path / "m.json").read_text())
     assert note["config"]["kind"] == kind.split()[-1]
     assert note["stride"] == network.stride

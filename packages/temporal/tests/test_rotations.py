@@ -11,10 +11,10 @@ from torch.testing import assert_close
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.core.testing import ReferenceCase, reference_cases
+from poseworks.core.windows import apply_windows
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
 from poseworks.temporal.rotations import smooth_rotations
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
-from poseworks.temporal.windows import apply_windows
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -47,7 +47,7 @@ class Recorder:
     def reads(self) -> Tensor:
         return torch.ones(self.window, dtype=torch.bool)
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         self.seen.append(x)
         return x + self.offset
 

@@ -49,7 +49,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_windows_equal_the_published_network(case: ReferenceCase) -> None:
     network, x = published(case), case.inputs["window"]
-    for y in (network(x), network.layers(x), network.smooth_windows(x.mT).mT):
+    for y in (network(x), network.layers(x), network.run_windows(x.mT).mT):
         assert_close(y, case.outputs["window"], atol=2e-5, rtol=0)
     with torch.no_grad():
         assert_close(network(x), case.outputs["window"], atol=2e-5, rtol=0)
@@ -77,7 +77,7 @@ def test_inference_equals_the_layers_for_any_block_size(
     before = smoothnet._BLOCK_FLOATS
     try:
         smoothnet._BLOCK_FLOATS = floats
-        fast = network.smooth_windows(x)
+        fast = network.run_windows(x)
     finally:
         smoothnet._BLOCK_FLOATS = before
     assert_close(fast, network.layers(x.mT).mT.detach(), atol=1e-5, rtol=1e-5)
@@ -87,7 +87,7 @@ def test_an_overlapping_view_equals_its_copy_and_stays_as_it_was() -> None:
     network, clip = small(), noise(40, 5)
     kept = clip.clone()
     view = clip.unfold(0, 8, 1).mT
-    assert_close(network.smooth_windows(view), network.smooth_windows(view.contiguous()))
+    assert_close(network.run_windows(view), network.run_windows(view.contiguous()))
     assert torch.equal(clip, kept)
 
 
@@ -114,8 +114,8 @@ def test_dropout_acts_in_training_alone() -> None:
 
 def test_no_windows_give_no_windows() -> None:
     network = small()
-    assert network.smooth_windows(torch.zeros(0, 8, 3)).shape == (0, 8, 3)
-    assert network.smooth_windows(torch.zeros(2, 8, 0)).shape == (2, 8, 0)
+    assert network.run_windows(torch.zeros(0, 8, 3)).shape == (0, 8, 3)
+    assert network.run_windows(torch.zeros(2, 8, 0)).shape == (2, 8, 0)
 
 
 def test_in_double_precision_and_in_bfloat16() -> None:
@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ShapeError, match="W=8"):
         small()(noise(2, 3, 9))
     with pytest.raises(ShapeError, match="N, W=8, C"):
-        small().smooth_windows(noise(2, 9, 8))
+        small().run_windows(noise(2, 9, 8))
     with pytest.raises(ValidationError, match="must not exceed window"):
         SmoothNetConfig(window=8, output=9)
     with pytest.raises(ValidationError, match="hiden"):

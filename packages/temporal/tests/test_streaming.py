@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.windows import WindowNetwork, apply_windows
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
 from poseworks.temporal.filters import (
     Butterworth,
@@ -24,7 +25,6 @@ from poseworks.temporal.filters import (
 )
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
 from poseworks.temporal.streaming import Stream
-from poseworks.temporal.windows import WindowNetwork, apply_windows
 
 FILTERS: list[Filter] = [
     Gaussian(sigma_frames=1.3),
@@ -47,7 +47,7 @@ class Linear:
         self.matrix = torch.randn(window, window, generator=torch.Generator().manual_seed(window)) * self.reads
         self.windows = 0
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         assert x.isfinite().all()
         self.windows += len(x)
         return torch.einsum("pw,nwc->npc", self.matrix, x)

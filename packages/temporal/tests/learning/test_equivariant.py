@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from poseworks.core.windows import apply_windows
 from poseworks.temporal.learning.equivariant import EquivariantSmoothNet, folded, polynomials
 from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
-from poseworks.temporal.windows import apply_windows
 
 
 def network(window: int = 16, degree: int = 1, hidden: int = 40, blocks: int = 2) -> EquivariantSmoothNet:

@@ -49,7 +49,7 @@ def test_networks_see_metres_and_filters_are_there_by_name() -> None:
     network = SmoothNet(SmoothNetConfig(window=8, output=8, hidden=16, residual_hidden=4)).eval()
     x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32) * 100
     smoothed = evaluation.network_smoother(network, unit_m=1e-3)(x)
-    from poseworks.temporal.windows import apply_windows
+    from poseworks.core.windows import apply_windows
 
     np.testing.assert_allclose(smoothed, apply_windows(network, x / 1000) * 1000, rtol=1e-4, atol=1e-2)
     figures = {name: measure(s, noisy_clips([walk()], draws=[0])) for name, s in evaluation.classic_smoothers().items()}

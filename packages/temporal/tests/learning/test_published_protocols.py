@@ -173,7 +173,7 @@ class Added:
     window, stride = 8, 1
     reads = torch.ones(8, dtype=torch.bool)
 
-    def smooth_windows(self, x: torch.Tensor) -> torch.Tensor:
+    def run_windows(self, x: torch.Tensor) -> torch.Tensor:
         return x + 1
 
 

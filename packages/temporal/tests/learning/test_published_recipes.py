@@ -29,7 +29,7 @@ class Same:
     window, stride = 8, 1
     reads = torch.ones(8, dtype=torch.bool)
 
-    def smooth_windows(self, x: torch.Tensor) -> torch.Tensor:
+    def run_windows(self, x: torch.Tensor) -> torch.Tensor:
         return x.clone()
 
 

@@ -15,13 +15,13 @@ from poseworks.core.errors import ConfigError
 from poseworks.core.motion_data import Clip
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import walking_poses
+from poseworks.core.windows import apply_windows
 from poseworks.temporal.deciwatch import DeciWatch
 from poseworks.temporal.learning.recipes import OwnDeciWatch, OwnSmoothNet, read_recipe, shipped_recipes
 from poseworks.temporal.learning.training import DeciWatchTask, SmoothNetTask, merged, train_recipe
 from poseworks.temporal.loading import load
 from poseworks.temporal.published import published_weights
 from poseworks.temporal.smoothnet import SmoothNet
-from poseworks.temporal.windows import apply_windows
 
 SMALL = (
     "sampling.frames=60",
@@ -63,7 +63,7 @@ class Windows:
         self.matrix = torch.randn(window, window, generator=torch.Generator().manual_seed(0))
         self.reads = torch.ones(window, dtype=torch.bool)
 
-    def smooth_windows(self, x: torch.Tensor) -> torch.Tensor:
+    def run_windows(self, x: torch.Tensor) -> torch.Tensor:
         return (x.mT @ self.matrix).mT
 
 

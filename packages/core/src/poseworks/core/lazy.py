@@ -14,7 +14,7 @@ def lazy_names(
 
     Args:
         namespace: `globals()` of the package; names are kept there once imported.
-        homes: submodule -> the public names that live in it.
+        homes: submodule -> the public names that live in it; a module elsewhere by its full name.
         modules: submodules that are attributes themselves.
     """
     package = namespace["__name__"]
@@ -25,7 +25,8 @@ def lazy_names(
             return import_module(f"{package}.{name}")
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home_of[name]}"), name)
+        home = home_of[name]
+        value = getattr(import_module(home if "." in home else f"{package}.{home}"), name)
         namespace[name] = value
         return value
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from poseworks.core import PoseSequence, history_entry
+from poseworks.core.gaps import bridge_confidence, bridge_gaps
 from poseworks.core.poses import HistoryEntry
-from poseworks.temporal.gaps import bridge_confidence, bridge_gaps
 
 
 def sampled_every(history: Sequence[HistoryEntry], *, filled: bool = False) -> int:

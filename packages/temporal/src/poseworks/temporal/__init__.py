@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from poseworks.core.windows import apply_windows, sampled_frames
     from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig
     from poseworks.temporal.filters import (
         PUBLISHED_FILTERS,
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
     from poseworks.temporal.smoothnet import SmoothNet, SmoothNetConfig
     from poseworks.temporal.streaming import Stream
-    from poseworks.temporal.windows import apply_windows, sampled_frames
 
 _HOMES = {
+    "poseworks.core.windows": ("apply_windows", "sampled_frames"),
     "deciwatch": ("DeciWatch", "DeciWatchConfig"),
     "filters": (
         "PUBLISHED_FILTERS", "Butterworth", "Chain", "Filter", "Gaussian", "Median", "OneEuro", "SavitzkyGolay",
@@ -39,7 +40,6 @@ _HOMES = {
     "smoothing": ("SmoothSettings", "Smoothed", "smooth"),
     "smoothnet": ("SmoothNet", "SmoothNetConfig"),
     "streaming": ("Stream",),
-    "windows": ("apply_windows", "sampled_frames"),
 }  # fmt: skip
 
 __all__ = [

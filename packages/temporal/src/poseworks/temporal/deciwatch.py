@@ -258,7 +258,7 @@ class DeciWatch(nn.Module):
         return self._recover(z, memory, self.position, mask), denoised
 
     @torch.no_grad()
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         """Recovered windows (N, L, C) of windows (N, L, C), without gradients.
 
         A network of one channel is applied to each channel of `x`, whatever their number, and sees each window

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from poseworks.core import PoseSequence, skeleton_from_names
+from poseworks.core.body_size import person_size
 from poseworks.core.errors import DataError, SkeletonError
-from poseworks.temporal.gaps import Piece, bridge_gaps, runs
+from poseworks.core.gaps import Piece, bridge_gaps, runs
 from poseworks.temporal.guard import running_median
-from poseworks.temporal.preparation import person_size, root_rows
+from poseworks.temporal.preparation import root_rows
 from poseworks.temporal.spectrum import noise_level, noise_share, spectra
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from poseworks.core import PoseSequence
 from poseworks.core.formats.hints import assumptions
-from poseworks.temporal.gaps import Piece, runs
+from poseworks.core.gaps import Piece, runs
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.spectrum import window_frames
 

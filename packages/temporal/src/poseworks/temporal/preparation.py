@@ -1,8 +1,8 @@
 """What weights expect of their input, and bringing a person's positions there and back.
 
 Networks know one representation, scale and origin: millimetres or pixels give nonsense (SmoothNet is neither shift nor
-scale invariant). `Preparation` states what a set of weights was made for and is saved beside them. The size of a
-person, which is here too, turns pixels into something like metres and makes displacements comparable between people.
+scale invariant). `Preparation` states what a set of weights was made for and is saved beside them. Pixels become
+something like metres through the size of the person.
 """
 
 from __future__ import annotations
@@ -16,20 +16,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, NonNegativeInt, PositiveFloat
 
 from poseworks.core import PoseSequence, skeleton_from_names
+from poseworks.core.body_size import STANDARD_HEIGHT_M, person_size
 from poseworks.core.errors import DataError, SkeletonError
 
 Array = NDArray[np.float64]
-
-STANDARD_HEIGHT_M = 1.7
-"""Height, in metres, that a person measured in pixels is given."""
-
-# Length of a limb segment as a share of body height (Drillis and Contini 1966).
-_SEGMENTS: dict[tuple[str, str], float] = {
-    ("hip", "knee"): 0.245,
-    ("knee", "ankle"): 0.246,
-    ("shoulder", "elbow"): 0.186,
-    ("elbow", "wrist"): 0.146,
-}
 
 
 class Preparation(BaseModel, frozen=True, extra="forbid"):
@@ -74,34 +64,6 @@ class Scaling:
     def undo(self, prepared: Array) -> Array:
         """Prepared values (..., D) in the unit of the poses."""
         return (prepared + self.shift) / self.factor
-
-
-def person_size(positions: Array, joint_names: Sequence[str]) -> float:
-    """Standing height that a person's limbs (T, J, D) tell, in the unit of the positions; NaN if nothing was observed.
-
-    The median over thighs, shanks, upper arms and forearms of (typical length) / (share of body height). Typical is
-    the median over frames in 3D, and the 90th percentile in 2D, where limbs are foreshortened. Without any of these
-    joints, the 90th percentile of the diagonal of the box around the joints.
-    """
-    index = {name: row for row, name in enumerate(joint_names)}
-    quantile = 0.5 if positions.shape[-1] == 3 else 0.9
-    heights = []
-    for (upper, lower), share in _SEGMENTS.items():
-        for side in ("left", "right"):
-            a, b = index.get(f"{side}_{upper}"), index.get(f"{side}_{lower}")
-            if a is None or b is None:
-                continue
-            lengths = np.linalg.norm(positions[:, a] - positions[:, b], axis=-1)
-            lengths = lengths[np.isfinite(lengths)]
-            if lengths.size:
-                heights.append(float(np.quantile(lengths, quantile)) / share)
-    if heights:
-        return float(np.median(heights))
-    finite = np.asarray(np.isfinite(positions).all(axis=-1, keepdims=True))
-    seen = positions[finite[..., 0].any(axis=1)]
-    if not len(seen):
-        return float("nan")
-    return float(np.quantile(np.linalg.norm(np.nanmax(seen, axis=1) - np.nanmin(seen, axis=1), axis=-1), 0.9))
 
 
 def scaling(poses: PoseSequence, person: int, preparation: Preparation) -> Scaling:

@@ -18,7 +18,7 @@ from torch import Tensor
 from poseworks.core.errors import DataError, ShapeError
 from poseworks.core.rotations import SixDLayout, matrix_to_six_d, six_d_to_matrix
 from poseworks.core.shapes import expect_shape
-from poseworks.temporal.windows import Tail, WindowNetwork, apply_windows
+from poseworks.core.windows import Tail, WindowNetwork, apply_windows
 
 Matrices = TypeVar("Matrices", Tensor, npt.NDArray[np.floating])
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from poseworks.core.report import Report
-    from poseworks.temporal.windows import WindowNetwork
+    from poseworks.core.windows import WindowNetwork
 
 DEFAULT_MODEL = "smoothnet-general-w32"
 STREAMING_MODELS = (

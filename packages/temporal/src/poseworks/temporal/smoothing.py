@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from poseworks.core import PoseSequence, history_entry
+from poseworks.core.body_size import person_size
 from poseworks.core.errors import ConfigError, DataError, SkeletonError
+from poseworks.core.gaps import Bridged, Piece, bridge_confidence, bridge_gaps, runs
 from poseworks.core.swaps import repair_swaps
 from poseworks.temporal.filters import Filter, OneEuro
-from poseworks.temporal.gaps import Bridged, Piece, bridge_confidence, bridge_gaps, runs
 from poseworks.temporal.guard import guard
 from poseworks.temporal.harm import HarmReport, harm_report
 from poseworks.temporal.notes import Notes, rate_notes
 from poseworks.temporal.preparation import (
     Preparation,
     default_preparation,
-    person_size,
     root_rows,
     scaling,
 )
@@ -36,7 +36,7 @@ from poseworks.temporal.preparation import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from poseworks.temporal.windows import WindowNetwork
+    from poseworks.core.windows import WindowNetwork
 
 Array = NDArray[np.float64]
 
@@ -258,7 +258,7 @@ class _Work:
             filtered = np.asarray(smoother.offline(channels, look_ahead=latency))
             self.advance(share)
             return filtered
-        from poseworks.temporal.windows import apply_windows
+        from poseworks.core.windows import apply_windows
 
         stride = self.settings.stride or smoother.stride
         windows = max(1, (len(channels) - smoother.window) // stride + 1)
@@ -302,8 +302,8 @@ class _Wrapped:
     def reads(self) -> Tensor:
         return self.network.reads
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
-        return self.network.smooth_windows(x)
+    def run_windows(self, x: Tensor) -> Tensor:
+        return self.network.run_windows(x)
 
     def parameters(self) -> Iterator[Tensor]:
         """Tells `apply_windows` on which device to compute."""
@@ -313,9 +313,9 @@ class _Wrapped:
 class _Centred(_Wrapped):
     """Its windows are moved so that their mean is 0, and back: for tracks that leave the origin."""
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         mean = x[:, self.network.reads.to(x.device)].mean(dim=1, keepdim=True)
-        return self.network.smooth_windows(x - mean) + mean
+        return self.network.run_windows(x - mean) + mean
 
 
 @dataclass(frozen=True)
@@ -324,8 +324,8 @@ class _Counted(_Wrapped):
 
     done: Callable[[int], None]
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
-        smoothed = self.network.smooth_windows(x)
+    def run_windows(self, x: Tensor) -> Tensor:
+        smoothed = self.network.run_windows(x)
         self.done(len(x))
         return smoothed
 

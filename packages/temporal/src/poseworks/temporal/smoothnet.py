@@ -112,7 +112,7 @@ class SmoothNet(nn.Module):
         return y
 
     @torch.no_grad()
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         """Smoothed windows (N, W', C) of windows (N, W, C), without gradients.
 
         `x` may be an overlapping view, such as `sequence.unfold(0, W, 1).mT`; the result is laid out frame by frame

@@ -17,25 +17,12 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.window_stream import WindowStream
+from poseworks.core.windows import WindowNetwork
 from poseworks.temporal.filters import Butterworth, Filter, Floats, OneEuro, as_clip
-from poseworks.temporal.windows import (
-    WindowNetwork,
-    add_windows,
-    as_frames,
-    chunk_windows,
-    coverage,
-    finite_where_read,
-    first_position,
-    grid_windows,
-    read_by_grid,
-    run_windows,
-    smooth_alone,
-    window_indices,
-)
 
 Clip = TypeVar("Clip", Tensor, npt.NDArray[np.floating])
 
@@ -62,7 +49,7 @@ class Stream:
         if isinstance(smoother, Filter):
             self._engine = _FilterEngine(smoother, latency_frames)
         else:
-            self._engine = _NetworkEngine(smoother, latency_frames)
+            self._engine = WindowStream(smoother, latency_frames)
         self._channels: int | None = None
         self._restore: Callable[[Any], Any] | None = None
         self._seen = 0
@@ -200,85 +187,3 @@ class _OneEuroPieces:
     def flush(self) -> Floats:
         assert self._held is not None  # Stream does not flush before a push
         return self._held
-
-
-class _NetworkEngine:
-    """A window network: the frames of the windows to come, and the running sums of the frames held back."""
-
-    def __init__(self, network: WindowNetwork, look_ahead: int) -> None:
-        self._network, self._look_ahead = network, look_ahead
-        self._first = first_position(network.window, look_ahead)
-        self._frames: Tensor | None = None  # from frame `base` on
-        self._sums: Tensor | None = None
-        self._base = self._seen = self._given = self._windows = 0
-
-    def take(self, x: Any, first_frame: int) -> tuple[Tensor, Callable[[Tensor], Any]]:
-        frames, restore = as_frames(x)
-        if bool(self._network.reads.all()):
-            finite_where_read(frames, torch.ones(len(frames), dtype=torch.bool), first_frame)
-        return frames, restore
-
-    @torch.no_grad()
-    def push(self, x: Tensor) -> Tensor:
-        network, stride = self._network, self._network.stride
-        frames = x.clone() if self._frames is None else torch.cat([self._frames, x])
-        sums = torch.zeros_like(x) if self._sums is None else torch.cat([self._sums, torch.zeros_like(x)])
-        seen = self._seen + len(x)
-        windows = grid_windows(seen, network.window, stride)
-        begin = self._windows * stride - self._base
-        final = max(seen - self._look_ahead, self._given)
-
-        times = torch.arange(self._given, final)
-        counts = coverage(times, windows, network.window, stride, self._first)
-        alone = times[counts == 0]
-        new = windows - self._windows
-        clean = self._clean(frames, alone + self._look_ahead, begin, new)
-        if new:
-            chunk = chunk_windows(x.shape[1], network.window)
-            add_windows(network, clean[begin:], stride, new, sums[begin:], self._first, chunk)
-        out = self._merge(clean, sums, times, counts, alone, alone + self._look_ahead)
-
-        keep = max(0, min(windows * stride, final, seen - network.window)) - self._base
-        self._frames, self._sums = frames[keep:].clone(), sums[keep:].clone()
-        self._base, self._seen, self._given, self._windows = self._base + keep, seen, final, windows
-        return out
-
-    @torch.no_grad()
-    def flush(self) -> Tensor:
-        network, window, stride = self._network, self._network.window, self._network.stride
-        frames, sums, length = self._frames, self._sums, self._seen
-        assert frames is not None  # Stream does not flush before a push
-        assert sums is not None
-        times = torch.arange(self._given, length)
-        counts = coverage(times, self._windows, window, stride, self._first)
-        tail = length >= window and (length - window) % stride > 0
-        counts[times >= length - window] += int(tail)
-        alone = times[counts == 0]
-        last = torch.tensor([length - 1])
-        clean = self._clean(frames, last if len(times) and (tail or len(alone)) else last[:0], 0, 0)
-        if tail and len(times):
-            start = max(self._given, length - window)
-            smoothed = run_windows(network, clean[None, length - window - self._base :])[0]
-            sums[start - self._base :] += smoothed[start - length :]
-        return self._merge(clean, sums, times, counts, alone, last.expand(len(alone)))
-
-    def _clean(self, frames: Tensor, ends: Tensor, begin: int, windows: int) -> Tensor:
-        """The frames with zeros where nothing is read, after the check of what is read now."""
-        if bool(frames.isfinite().all()):
-            return frames
-        read = torch.zeros(len(frames), dtype=torch.bool)
-        read[begin:] = read_by_grid(max(len(frames) - begin, 0), windows, self._network, self._network.stride)
-        indices = window_indices(ends, self._network.window)[:, self._network.reads.cpu()]
-        read[indices.flatten() - self._base] = True
-        return finite_where_read(frames, read, self._base)
-
-    def _merge(
-        self, frames: Tensor, sums: Tensor, times: Tensor, counts: Tensor, alone: Tensor, ends: Tensor
-    ) -> Tensor:
-        """Frames `times`: the mean of their windows, or of the one window that ends at `ends`."""
-        out = sums[times - self._base] / counts.clamp(min=1).to(sums.device)[:, None]
-        if len(alone):
-            chunk = chunk_windows(frames.shape[1], self._network.window)
-            smoothed = smooth_alone(self._network, frames, alone, ends, chunk, self._base)
-            out[alone - self._given] = smoothed
-        return out

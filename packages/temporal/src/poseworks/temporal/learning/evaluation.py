@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from poseworks.core.body_size import person_size
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.temporal.filters import Chain, Gaussian, Median, OneEuro, SavitzkyGolay
 from poseworks.temporal.learning.noise import FIT_2D, FIT_3D, detector_noise
-from poseworks.temporal.preparation import person_size
 
 if TYPE_CHECKING:
     from poseworks.core.motion_data import Clip, Pair
-    from poseworks.temporal.windows import WindowNetwork
+    from poseworks.core.windows import WindowNetwork
 
 Array = NDArray[np.float32]
 Smoother = Callable[[Array], Array]
@@ -147,7 +147,7 @@ def network_smoother(
     network: WindowNetwork, stride: int | None = None, look_ahead: int | None = None, unit_m: float = 1.0
 ) -> Smoother:
     """The network as a smoother of clips whose unit is `unit_m` metres (1e-3: millimetres)."""
-    from poseworks.temporal.windows import apply_windows
+    from poseworks.core.windows import apply_windows
 
     step = network.stride if stride is None else stride
 
@@ -159,7 +159,7 @@ def network_smoother(
 
 def sparse(smoother: Smoother, interval: int) -> Smoother:
     """`smoother` on clips of which only `sampled_frames` are known, and the others interpolated."""
-    from poseworks.temporal.windows import sampled_frames
+    from poseworks.core.windows import sampled_frames
 
     def smooth(x: Array) -> Array:
         known = sampled_frames(len(x), interval)

@@ -21,10 +21,10 @@ from torch import Tensor
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.metrics import accel_error, mpjpe, pa_mpjpe
 from poseworks.core.rotations import geodesic_distance, six_d_to_matrix
+from poseworks.core.windows import WindowNetwork, apply_windows
 from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, read_published
 from poseworks.temporal.learning.recipes import PublishedDeciWatch, PublishedSmoothNet, read_recipe
 from poseworks.temporal.published import published_weights
-from poseworks.temporal.windows import WindowNetwork, apply_windows
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)
 

@@ -25,11 +25,11 @@ from torch import Tensor
 
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.model_cards import find_weights
+from poseworks.core.windows import WindowNetwork
 from poseworks.temporal.learning.published_data import PublishedData, PublishedSequence, Representation
 from poseworks.temporal.learning.published_evaluation import Row, evaluate_published
 from poseworks.temporal.loading import Network, load
 from poseworks.temporal.published import Published, claim_rows, claim_tables, published_weights
-from poseworks.temporal.windows import WindowNetwork
 
 Pair = tuple[float, float]
 ClaimTable = Literal[
@@ -330,7 +330,7 @@ class _Identity:
         self.window, self.stride = window, stride
         self.reads = torch.ones(window, dtype=torch.bool)
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         """A copy."""
         return x.clone()
 
@@ -342,7 +342,7 @@ class _RootAside:
         self.network, self.channels = network, channels
         self.window, self.stride, self.reads = network.window, network.stride, network.reads
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
+    def run_windows(self, x: Tensor) -> Tensor:
         """Windows (N, W, C) whose first channels are unchanged."""
-        rest = self.network.smooth_windows(x[..., self.channels :].contiguous())
+        rest = self.network.run_windows(x[..., self.channels :].contiguous())
         return torch.cat([x[..., : self.channels], rest], dim=-1)

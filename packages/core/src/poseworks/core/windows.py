@@ -2,8 +2,11 @@
 
     starts  0, s, 2s, ... as long as a window of W frames fits;      y_t = mean of all windows that cover t
 
-The one place where clips are cut and merged, for SmoothNet (Zeng et al. 2022, stride 1) and DeciWatch (Zeng et al.
-2022, stride = interval) alike. Cost O(T W); memory O(T) + one chunk of windows.
+The one place where clips are cut and merged, for networks that smooth (SmoothNet, stride 1; DeciWatch, stride =
+interval) and networks that lift. Cost O(T W); memory O(T) + one chunk of windows.
+
+The mean is plain, as the smoothers publish it, or weighed by a ramp, sin^2(pi (p + 1/2) / W) at position p: then a
+window has next to no weight in the frame in which it begins or ends, and there is no seam at any stride up to W / 2.
 
 With a look-ahead of k frames (what a stream with latency k gives out) frame t rests only on windows that end by t + k:
 these are the positions W - 1 - k ... W - 1 of each window.
@@ -12,6 +15,7 @@ these are the positions W - 1 - k ... W - 1 of each window.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 import numpy as np
@@ -24,13 +28,14 @@ from poseworks.core.shapes import expect_shape
 
 Clip = TypeVar("Clip", Tensor, npt.NDArray[np.floating])
 Tail = Literal["cover", "drop", "keep"]
-Short = Literal["pad", "zero", "identity"]
+Short = Literal["pad", "zero", "identity", "whole"]
+Blend = Literal["mean", "ramp"]
 
 CHUNK_ELEMENTS = 2**19  # numbers in one chunk of windows: 2 MiB in, 2 MiB out
 
 
 class WindowNetwork(Protocol):
-    """A network that smooths windows: SmoothNet, DeciWatch."""
+    """A network that gives as many frames as it reads: SmoothNet, DeciWatch, or a lifter."""
 
     @property
     def window(self) -> int:
@@ -47,8 +52,8 @@ class WindowNetwork(Protocol):
         """Which positions of a window are read, bool (W,)."""
         ...
 
-    def smooth_windows(self, x: Tensor) -> Tensor:
-        """Smoothed windows (N, W, C), from (N, W, C)."""
+    def run_windows(self, x: Tensor) -> Tensor:
+        """What the network makes of windows (N, W, C): (N, W, C); of (1, T < W, C) too where clips are run whole."""
         ...
 
 
@@ -60,25 +65,28 @@ def apply_windows(
     short: Short = "pad",
     look_ahead: int | None = None,
     chunk_frames: int | None = None,
+    blend: Blend = "mean",
 ) -> Clip:
-    """The smoothed clip (T', C): the equal-weight mean of all windows over a frame. T' = T unless `tail` is "drop".
+    """What the network makes of a clip (T', C): the mean of all windows over a frame. T' = T unless `tail` is "drop".
 
     A network that reads only some positions (DeciWatch: every `interval`-th) takes a sparse estimate: other frames may
     hold anything, NaN too. The last window of `tail="cover"` and the windows of a `look_ahead` can lie off that
     grid; the frames they read must have been estimated or interpolated before.
 
     Args:
-        network: SmoothNet, DeciWatch, or whatever has their `window`, `reads` and `smooth_windows`.
+        network: SmoothNet, DeciWatch, or whatever has their `window`, `reads` and `run_windows`.
         x: (T, C) floating tensor or array; computed in float32, returned as it came. T = 0 gives T' = 0.
         stride: frames between windows, 1 ... W.
         tail: frames behind the last window: "cover" adds a window that ends at the last frame, "drop" cuts them
             off (the papers' evaluation), "keep" returns the input's own (the toolkit's DeciWatch).
         short: a clip of T < W frames: "pad" repeats the first frame in front of it, "zero" puts zeros behind it
-            (the papers), "identity" returns it unchanged (the toolkit). T' = T in all three.
+            (the papers), "identity" returns it unchanged (the toolkit), "whole" runs the network once on the T frames
+            as they are, which it must be able to take. T' = T in all four.
         look_ahead: None, or k >= 0: frame t is the mean over the windows that end by t + k (a window off the grid of
             strides only where t > T - 1 - k); where there is none, one window that ends at min(t + k, T - 1), padded
-            in front like a short clip. At stride 1 that is `apply_windows(network, x[:t + k + 1])[t]`.
+            in front, or run whole, like a short clip. At stride 1 that is `apply_windows(network, x[:t + k + 1])[t]`.
         chunk_frames: frames worked on at a time; the result does not depend on it.
+        blend: every window over a frame weighs the same ("mean"), or by how far the frame is from its ends ("ramp").
 
     Raises:
         ShapeError: x is not (T, C) or not floating; ConfigError: an option is out of its range;
@@ -86,7 +94,7 @@ def apply_windows(
     """
     frames, restore = as_frames(x)
     window, length = network.window, len(frames)
-    _check_options(window, stride, tail, short, look_ahead, chunk_frames)
+    _check_options(window, stride, tail, short, look_ahead, chunk_frames, blend)
     if length == 0:
         return restore(frames)
     if length < window and short == "identity":
@@ -94,7 +102,8 @@ def apply_windows(
     if length < window and short == "zero":
         frames = torch.cat([frames, frames.new_zeros(window - length, frames.shape[1])])
     with torch.no_grad():
-        smoothed = _smooth(network, frames, stride, tail, look_ahead, chunk_frames)
+        plan = _Plan(network.window, stride, tail, short == "whole", look_ahead, chunk_frames, blend)
+        smoothed = _merged(network, frames, plan)
     return restore(smoothed[:length])
 
 
@@ -119,11 +128,44 @@ def first_position(window: int, look_ahead: int | None) -> int:
     return 0 if look_ahead is None else max(0, window - 1 - look_ahead)
 
 
-def coverage(frames: Tensor, windows: int, window: int, stride: int, first: int) -> Tensor:
-    """How many of the windows 0 ... windows - 1 of the grid reach each frame with a position >= `first`."""
+def blend_weights(window: int, blend: Blend) -> Tensor | None:
+    """Weight of each position of a window (W,), all above 0; None where they are the same."""
+    if blend == "mean":
+        return None
+    return torch.sin(torch.pi * (torch.arange(window, dtype=torch.float64) + 0.5) / window).square().float()
+
+
+def closing_weights(weights: Tensor | None) -> Tensor | None:
+    """`weights` of the window added at the end of a clip, where they need not fall: nothing follows.
+
+    Did they fall beside those of the last window of the grid, few frames before, the ratio of the two would jump.
+    """
+    if weights is None:
+        return None
+    half = len(weights) // 2
+    return torch.cat([weights[:half], torch.ones(len(weights) - half)])
+
+
+def coverage(frames: Tensor, windows: int, window: int, stride: int, first: int, weights: Tensor | None) -> Tensor:
+    """How many of the windows 0 ... windows - 1 of the grid reach each frame with a position >= `first`.
+
+    With `weights` their sum at these positions instead; it is 0 where there is no window.
+    """
     newest = torch.div(frames - first, stride, rounding_mode="floor").clamp(max=windows - 1)
     oldest = torch.div(frames - window + stride, stride, rounding_mode="floor").clamp(min=0)
-    return (newest - oldest + 1).clamp(min=0)
+    if weights is None:
+        return (newest - oldest + 1).clamp(min=0)
+    total = torch.zeros(len(frames))
+    for age in range((window + stride - 1) // stride):
+        number = newest - age
+        position = (frames - number * stride).clamp(0, window - 1)
+        total += torch.where(number >= oldest, weights[position], torch.zeros(()))
+    return total
+
+
+def mean_of(sums: Tensor, counts: Tensor) -> Tensor:
+    """`sums` (T, C) divided by what covers each frame (T,); frames that nothing covers stay 0."""
+    return sums / torch.where(counts > 0, counts, torch.ones_like(counts)).to(sums.device)[:, None]
 
 
 def read_by_grid(length: int, windows: int, network: WindowNetwork, stride: int) -> Tensor:
@@ -140,53 +182,74 @@ def window_indices(ends: Tensor, window: int) -> Tensor:
     return (ends[:, None] + torch.arange(1 - window, 1)).clamp(min=0)
 
 
-def _smooth(
-    network: WindowNetwork,
-    frames: Tensor,
-    stride: int,
-    tail: Tail,
-    look_ahead: int | None,
-    chunk_frames: int | None,
-) -> Tensor:
+@dataclass(frozen=True)
+class _Plan:
+    """The options of `apply_windows`, checked."""
+
+    window: int
+    stride: int
+    tail: Tail
+    whole: bool
+    look_ahead: int | None
+    chunk_frames: int | None
+    blend: Blend
+
+
+def _merged(network: WindowNetwork, frames: Tensor, plan: _Plan) -> Tensor:
     """All windows of a clip run and merged: (T', C) float32."""
-    length, window = len(frames), network.window
+    length, window, stride, look_ahead = len(frames), plan.window, plan.stride, plan.look_ahead
+    weights = blend_weights(window, plan.blend)
     windows = grid_windows(length, window, stride)
     covered = (windows - 1) * stride + window if windows else length
     first = first_position(window, look_ahead)
     times = torch.arange(length)
-    counts = coverage(times, windows, window, stride, first)
-    extra = tail == "cover" and covered < length and look_ahead != 0
+    counts = coverage(times, windows, window, stride, first, weights)
+    extra = plan.tail == "cover" and covered < length and look_ahead != 0
     tail_start = length - window + (0 if look_ahead is None else max(0, window - look_ahead))
+    closing = closing_weights(weights)
     if extra:
-        counts[tail_start:] += 1
-    alone = times[:covered][counts[:covered] == 0] if tail != "cover" else times[counts == 0]
+        counts[tail_start:] += 1 if closing is None else closing[tail_start - length :]
+    alone = times[:covered][counts[:covered] == 0] if plan.tail != "cover" else times[counts == 0]
     ends = (alone + (length if look_ahead is None else look_ahead)).clamp(max=length - 1)
 
     read = read_by_grid(length, windows, network, stride)
     off_grid = torch.cat([ends, torch.tensor([length - 1] * extra, dtype=ends.dtype)])
     read[window_indices(off_grid, window)[:, network.reads.cpu()].flatten()] = True
-    read[covered:] |= tail == "keep"
+    read[covered:] |= plan.tail == "keep"
     frames = finite_where_read(frames, read)
 
     sums = torch.zeros_like(frames)
     chunk = chunk_windows(frames.shape[1], window)
-    if chunk_frames is not None:
-        chunk = max(1, grid_windows(chunk_frames, window, stride))
-    add_windows(network, frames, stride, windows, sums, first, chunk)
+    if plan.chunk_frames is not None:
+        chunk = max(1, grid_windows(plan.chunk_frames, window, stride))
+    add_windows(network, frames, stride, windows, sums, first, chunk, weights)
     if extra:
-        sums[tail_start:] += run_windows(network, frames[None, length - window :])[0, tail_start - length :]
-    sums /= counts.clamp(min=1).to(sums.device)[:, None]
-    sums[alone] = smooth_alone(network, frames, alone, ends, chunk)
-    if tail == "keep":
-        sums[covered:] = frames[covered:]
-    return sums[:covered] if tail == "drop" else sums
+        last = weighed(run_windows(network, frames[None, length - window :]), closing)
+        sums[tail_start:] += last[0, tail_start - length :]
+    result = mean_of(sums, counts)
+    result[alone] = run_alone(network, frames, alone, ends, chunk, whole=plan.whole)
+    if plan.tail == "keep":
+        result[covered:] = frames[covered:]
+    return result[:covered] if plan.tail == "drop" else result
 
 
 # --- the work ---------------------------------------------------------------------------------------------------------
 
 
+def weighed(windows: Tensor, weights: Tensor | None) -> Tensor:
+    """Windows (N, W, C) times the weight of each position."""
+    return windows if weights is None else windows * weights.to(windows.device)[:, None]
+
+
 def add_windows(
-    network: WindowNetwork, frames: Tensor, stride: int, windows: int, sums: Tensor, first: int, chunk: int
+    network: WindowNetwork,
+    frames: Tensor,
+    stride: int,
+    windows: int,
+    sums: Tensor,
+    first: int,
+    chunk: int,
+    weights: Tensor | None,
 ) -> None:
     """Add positions `first` ... of the windows that start at frames 0, s, 2s, ... to `sums`, which has their shape.
 
@@ -196,7 +259,7 @@ def add_windows(
     for begin in range(0, windows, chunk):
         count = min(chunk, windows - begin)
         part = slice(begin * stride, (begin + count - 1) * stride + window)
-        smoothed = run_windows(network, frames[part].unfold(0, window, stride).mT)
+        smoothed = weighed(run_windows(network, frames[part].unfold(0, window, stride).mT), weights)
         target = sums[part]
         if count < window - first:
             for index in range(count):
@@ -206,35 +269,41 @@ def add_windows(
                 target[position : position + (count - 1) * stride + 1 : stride] += smoothed[:, position]
 
 
-def smooth_alone(
-    network: WindowNetwork, frames: Tensor, times: Tensor, ends: Tensor, chunk: int, base: int = 0
+def run_alone(
+    network: WindowNetwork, frames: Tensor, times: Tensor, ends: Tensor, chunk: int, base: int = 0, *, whole: bool
 ) -> Tensor:
-    """Frames `times` (N, C), each from the one window that ends at its `ends`, padded in front where it must be.
+    """Frames `times` (N, C), each from the one window that ends at its `ends`.
 
-    `frames` begin at frame `base` of the clip.
+    A window that begins before the clip is padded in front, or run on the frames that there are (`whole`). `frames`
+    begin at frame `base` of the clip.
     """
-    smoothed = frames.new_empty(len(times), frames.shape[1])
+    result = frames.new_empty(len(times), frames.shape[1])
     window = network.window
     unique_ends, which = torch.unique(ends, return_inverse=True)
-    for begin in range(0, len(unique_ends), chunk):
+    shorter = int((unique_ends < window - 1).sum()) if whole else 0  # these begin at frame 0, and so does `frames`
+    for end in range(shorter):
+        last = int(unique_ends[end])
+        clip = run_windows(network, frames[None, : last + 1])[0]
+        result[which == end] = clip[times[which == end]]
+    for begin in range(shorter, len(unique_ends), chunk):
         part = unique_ends[begin : begin + chunk]
-        result = run_windows(network, frames[window_indices(part, window) - base])
+        made = run_windows(network, frames[window_indices(part, window) - base])
         chosen = ((which >= begin) & (which < begin + chunk)).nonzero().flatten()
-        smoothed[chosen] = result[which[chosen] - begin, window - 1 - (ends[chosen] - times[chosen])]
-    return smoothed
+        result[chosen] = made[which[chosen] - begin, window - 1 - (ends[chosen] - times[chosen])]
+    return result
 
 
 def run_windows(network: WindowNetwork, windows: Tensor) -> Tensor:
     """The network on (N, W, C): on its own device, in its dtype, without dropout; the result as the windows came."""
     if not isinstance(network, nn.Module):
-        smoothed = network.smooth_windows(windows)
+        smoothed = network.run_windows(windows)
     else:
         parameter = next(network.parameters(), windows)
         training = network.training
         if training:  # the toolkit's DeciWatch forgets this
             network.eval()
         try:
-            smoothed = network.smooth_windows(windows.to(parameter.device, parameter.dtype))
+            smoothed = network.run_windows(windows.to(parameter.device, parameter.dtype))
         finally:
             if training:
                 network.train()
@@ -293,20 +362,29 @@ def finite_where_read(frames: Tensor, read: Tensor, first_frame: int = 0) -> Ten
 
 
 def _check_options(
-    window: int, stride: int, tail: str, short: str, look_ahead: int | None, chunk_frames: int | None
+    window: int,
+    stride: int,
+    tail: str,
+    short: str,
+    look_ahead: int | None,
+    chunk_frames: int | None,
+    blend: str,
 ) -> None:
     """ConfigError for the first option that is out of its range."""
     if not 1 <= stride <= window:
         raise ConfigError(f"stride: expected 1 ... {window} (the window), so that no frame is left out, got {stride}.")
     if tail not in ("cover", "drop", "keep"):
         raise ConfigError(f"tail: expected cover, drop or keep, got {tail!r}.")
-    if short not in ("pad", "zero", "identity"):
-        raise ConfigError(f"short: expected pad, zero or identity, got {short!r}.")
+    if short not in ("pad", "zero", "identity", "whole"):
+        raise ConfigError(f"short: expected pad, zero, identity or whole, got {short!r}.")
+    if blend not in ("mean", "ramp"):
+        raise ConfigError(f"blend: expected mean or ramp, got {blend!r}.")
     if look_ahead is not None and look_ahead < 0:
         raise ConfigError(f"look_ahead: expected 0 or more frames, got {look_ahead}.")
-    if look_ahead is not None and (tail, short) != ("cover", "pad"):
+    if look_ahead is not None and (tail != "cover" or short not in ("pad", "whole")):
         raise ConfigError(
-            f"look_ahead: needs tail='cover' and short='pad', got {tail!r} and {short!r}. Drop one of the options."
+            f"look_ahead: needs tail='cover' and short='pad' or 'whole', got {tail!r} and {short!r}. Drop one of the "
+            "options."
         )
     if chunk_frames is not None and chunk_frames < 1:
         raise ConfigError(f"chunk_frames: expected 1 or more, got {chunk_frames}.")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poseworks.core.errors import ShapeError
-from poseworks.temporal.gaps import bridge_confidence, bridge_gaps, runs
+from poseworks.core.gaps import bridge_confidence, bridge_gaps, runs
 
 NAN = np.nan
 
