@@ -10,15 +10,19 @@ None, and NumPy arrays, scalars and dtypes (of numbers, text, bytes, times, obje
 2, where text and bytes are one type, are read as latin-1. Protocols 0 to 5.
 
 Memory is bounded: a length is compared with the bytes that are left before anything is made, the number of
-instructions is limited, and so is the file.
+instructions is limited, and so is the file. Data sets of gigabytes need little more than what is made of them: the file
+is mapped instead of read, the arrays of `restricted_load(..., mapped=True)` are views of it, `restricted_items` hands
+the items of a long list over as they come, and equal short texts are one object.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from codecs import escape_decode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +30,32 @@ from poseworks.core.errors import DataError, FormatError, PoseworksError
 from poseworks.core.unpickling_rules import (
     CALLS,
     MARK,
+    Arguments,
     Global,
     Pending,
+    Raw,
     array_from_state,
     checked_key,
     dtype_with_state,
     finished,
+    plain_bytes,
     tuple_of,
 )
 
 MAX_BYTES = 1 << 31
 MAX_STEPS = 50_000_000  # a data set of 6 million frames has about 20 million
 MAX_DIGITS = 1024
+MAX_LIVE = 5_000_000  # values on the stack, and values remembered, of a list that is handed over
+RAW_BYTES = 1 << 12  # longer bytes are not copied before it is known what they are for
+_SHORT_TEXT, _MANY_TEXTS = 64, 1 << 16
 
 
-def restricted_load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Any:
+def restricted_load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, mapped: bool = False) -> Any:
     """The value in a pickle file, made without running any code.
+
+    Args:
+        max_bytes: of the file.
+        mapped: large arrays are views of the file, not copies. Copy what is to outlive a change of the file.
 
     Raises:
         FormatError: it is damaged, too large, or holds anything but plain values and arrays; the message names it.
@@ -49,21 +63,61 @@ def restricted_load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES)
     """
     source = Path(path)
     try:
+        return _Machine(_mapped(source, max_bytes), mapped=mapped).run()
+    except FormatError as error:
+        raise FormatError(f"{source}: {error}") from error
+
+
+def restricted_items(
+    path: str | os.PathLike[str], take: Callable[[list[Any]], None], *, max_bytes: int = MAX_BYTES
+) -> None:
+    """Hands the items of a pickled list over, some at a time and in their order, without ever holding them all.
+
+    The file is gone through twice: first to learn which values are referred to again, then to make the items.
+
+    Args:
+        take: is called with each batch of items (pickle writes a thousand together), and may keep what it likes.
+        max_bytes: of the file.
+
+    Raises:
+        FormatError: as `restricted_load`, or the value is no list.
+        DataError: the file cannot be read.
+    """
+    source = Path(path)
+    data = _mapped(source, max_bytes)
+    try:
+        machine = _Machine(data, mapped=True, take_items=take, remembered=_places_used(data))
+        rest = machine.run()
+        if type(rest) is not list or not machine.handed_over:
+            what = "an empty list" if rest == [] else f"a {type(rest).__name__}"
+            raise FormatError(f"pickle: holds {what}, expected a list of items.")
+    except FormatError as error:
+        raise FormatError(f"{source}: {error}") from error
+
+
+def _mapped(source: Path, max_bytes: int) -> memoryview:
+    """The bytes of a file, which the system reads when they are looked at.
+
+    Raises:
+        FormatError: there are too many. DataError: the file cannot be read.
+    """
+    try:
         if source.is_dir():
             raise DataError(f"{source}: is a folder, expected a pickle file.")
-        if source.stat().st_size > max_bytes:
-            raise FormatError(f"{source}: has more than {max_bytes} bytes; allow more with max_bytes.")
-        data = source.read_bytes()
+        with source.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > max_bytes:
+                raise FormatError(f"{source}: has more than {max_bytes} bytes; allow more with max_bytes.")
+            if not size:
+                return memoryview(b"")
+            # Copy-on-write: arrays that are views of it can be written to like any other, and the file stays as it is.
+            return memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_COPY))
     except FileNotFoundError as error:
         raise DataError(f"{source}: does not exist. Check the name.") from error
     except (OSError, ValueError) as error:
         if isinstance(error, PoseworksError):
             raise
         raise DataError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
-    try:
-        return restricted_loads(data)
-    except FormatError as error:
-        raise FormatError(f"{source}: {error}") from error
 
 
 def restricted_loads(data: bytes | memoryview) -> Any:
@@ -78,33 +132,72 @@ def restricted_loads(data: bytes | memoryview) -> Any:
 class _Machine:
     """The stack machine over one pickle."""
 
-    def __init__(self, data: memoryview) -> None:
-        self.data, self.at = data, 0
+    def __init__(
+        self,
+        data: memoryview,
+        mapped: bool = False,
+        take_items: Callable[[list[Any]], None] | None = None,
+        remembered: frozenset[int] | None = None,
+    ) -> None:
+        self.data, self.at, self.mapped = data, 0, mapped
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.memoized = 0
+        self.texts: dict[str, str] = {}
+        self.take_items, self.remembered = take_items, remembered
+        self.handed_over, self.seen_over, self.seen_at = 0, 0, 0
 
     def run(self) -> Any:
         """Executes until STOP; the value on top of the stack."""
+        # A list that is handed over leaves nothing behind: the file's size is limit enough.
+        steps = MAX_STEPS if self.take_items is None else max(MAX_STEPS, len(self.data))
+        data, stack, memo = self.data, self.stack, self.memo
         try:
-            for _ in range(MAX_STEPS):
-                code = self.data[self.at]
-                self.at += 1
-                if code == 0x2E:  # STOP
+            for number in range(steps):
+                if not number & 0xFFFFF and self.take_items is not None:
+                    self.check_flow(number)
+                at = self.at
+                code = data[at]
+                # The four that a list of dicts is mostly made of come first, without a call.
+                if code == 0x68:  # BINGET
+                    self.at = at + 2
+                    stack.append(memo[data[at + 1]])
+                elif code == 0x72:  # LONG_BINPUT
+                    self.at = at + 5
+                    self.put(_U32.unpack_from(data, at + 1)[0])
+                elif code == 0x94:  # MEMOIZE
+                    self.at = at + 1
+                    self.put(self.memoized)
+                elif code == 0x4B:  # BININT1
+                    self.at = at + 2
+                    stack.append(data[at + 1])
+                elif code == 0x2E:  # STOP
                     return self.pop()
-                step = _STEPS.get(code)
-                if step is None:
-                    raise FormatError(
-                        f"pickle: {_REFUSED.get(code, f'instruction 0x{code:02x}')} refused at byte {self.at - 1}; "
-                        "expected plain values and NumPy arrays."
-                    )
-                step(self)
+                else:
+                    self.at = at + 1
+                    step = _STEPS.get(code)
+                    if step is None:
+                        raise FormatError(
+                            f"pickle: {_REFUSED.get(code, f'instruction 0x{code:02x}')} refused at byte {at}; "
+                            "expected plain values and NumPy arrays."
+                        )
+                    step(self)
         except (IndexError, KeyError, struct.error) as error:
             raise FormatError(f"pickle: damaged or cut off at byte {self.at}.") from error
         except (ValueError, TypeError, OverflowError) as error:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(f"pickle: damaged at byte {self.at} ({error}).") from error
-        raise FormatError(f"pickle: more than {MAX_STEPS} instructions.")
+        raise FormatError(f"pickle: more than {steps} instructions.")
+
+    def check_flow(self, number: int) -> None:
+        """Nothing, unless items that are to be handed over pile up instead."""
+        if self.stack and type(self.stack[0]) is not list:
+            raise FormatError(f"pickle: holds a {type(finished(self.stack[0])).__name__}, expected a list of items.")
+        if self.handed_over != self.seen_over:
+            self.seen_over, self.seen_at = self.handed_over, number
+        if max(len(self.stack), len(self.memo)) > MAX_LIVE or number - self.seen_at > MAX_STEPS:
+            raise FormatError(f"pickle: too much in one item at byte {self.at}.")
 
     # Reading arguments
 
@@ -115,9 +208,30 @@ class _Machine:
         start, self.at = self.at, self.at + size
         return bytes(self.data[start : self.at])
 
+    def take_raw(self, size: int, kind: type = bytes) -> Any:
+        """The next `size` bytes; many of them stay where they are until they are asked for."""
+        if size < RAW_BYTES:
+            return kind(self.take(size))
+        if size > len(self.data) - self.at:
+            raise FormatError(f"pickle: cut off; {size} bytes were announced at byte {self.at}.")
+        start, self.at = self.at, self.at + size
+        return Raw(self.data[start : self.at], kind, self.mapped)
+
+    def text(self, size: int) -> str:
+        """The next `size` bytes as text; the same object where a short one was read before."""
+        text = _utf8(self.take(size))
+        if size > _SHORT_TEXT:
+            return text
+        if len(self.texts) < _MANY_TEXTS:
+            return self.texts.setdefault(text, text)
+        return self.texts.get(text, text)
+
     def unpack(self, code: str) -> Any:
         """The next number, little-endian."""
-        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
+        kind = _NUMBERS[code]
+        value = kind.unpack_from(self.data, self.at)[0]
+        self.at += kind.size
+        return value
 
     def line(self) -> bytes:
         """The bytes up to the next line feed."""
@@ -163,7 +277,18 @@ class _Machine:
         """Remembers the value on top of the stack."""
         if self.stack[-1] is MARK:
             raise FormatError(f"pickle: damaged at byte {self.at}.")
-        self.memo[place] = self.stack[-1]
+        self.memoized += place not in self.memo
+        if self.remembered is None or place in self.remembered:
+            self.memo[place] = self.stack[-1]
+
+    def extend(self, items: list[Any]) -> None:
+        """Adds items to the list on top of the stack, or hands them over if that is the whole pickle's."""
+        target = self.top(list)
+        if self.take_items is None or len(self.stack) > 1:
+            target.extend(items)
+        elif items:
+            self.handed_over += len(items)
+            self.take_items(items)
 
     def set_items(self, items: list[Any]) -> None:
         """Adds key, value, key, value, ... to the dict on top of the stack."""
@@ -196,15 +321,19 @@ class _Machine:
         if not isinstance(function, Global) or not isinstance(arguments, tuple) or function.name not in CALLS:
             what = function.name if isinstance(function, Global) else type(function).__name__
             raise FormatError(f"pickle: calls {what}, which is refused; nothing was run.")
+        if function.name not in _TAKES_RAW:
+            arguments = tuple(map(plain_bytes, arguments))
         self.push(CALLS[function.name](*arguments))
 
     def build(self) -> None:
         """BUILD: completes an array or a dtype."""
-        state, target = self.pop(), self.stack[-1]
+        state, target = self.stack.pop(), self.stack[-1]
+        if not isinstance(state, Arguments) or any(isinstance(part, Global) for part in state):
+            state = finished(state)
         if not isinstance(target, Pending) or not isinstance(state, tuple):
             raise FormatError(f"pickle: gives a state to a {type(target).__name__}, which is refused.")
         if target.kind == "dtype":
-            target.value = dtype_with_state(target.value, state)
+            target.value = dtype_with_state(target.value, tuple(map(plain_bytes, state)))
         else:
             target.value = array_from_state(state)
 
@@ -239,10 +368,6 @@ def _utf8(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-def _reinsert_list(m: _Machine, items: list[Any]) -> None:
-    m.top(list).extend(items)
-
-
 def _reinsert_set(m: _Machine, items: list[Any]) -> None:
     m.top(set).update(map(checked_key, items))
 
@@ -250,7 +375,7 @@ def _reinsert_set(m: _Machine, items: list[Any]) -> None:
 def _tuple_of(m: _Machine, count: int) -> None:
     if len(m.stack) < count:
         raise FormatError(f"pickle: damaged at byte {m.at}.")
-    m.stack[-count:] = [tuple_of(m.stack[-count:])]
+    m.stack[-count:] = (tuple_of(m.stack[-count:]),)
 
 
 def _dict_of(m: _Machine) -> None:
@@ -272,6 +397,8 @@ def _frame(m: _Machine) -> None:
         raise FormatError("pickle: cut off.")
 
 
+_U32 = struct.Struct("<I")
+_NUMBERS = {code: struct.Struct("<" + code) for code in "BHiIQ"}
 _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     ord("("): lambda m: m.push(MARK),
     ord("0"): _pop_one,
@@ -284,7 +411,6 @@ _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     ord("I"): lambda m: m.push(_integer_line(m)),
     ord("L"): lambda m: m.push(_integer_line(m)),
     ord("J"): lambda m: m.push(m.unpack("i")),
-    ord("K"): lambda m: m.push(m.unpack("B")),
     ord("M"): lambda m: m.push(m.unpack("H")),
     0x8A: lambda m: m.push(_integer_bytes(m, m.unpack("B"))),
     0x8B: lambda m: m.push(_integer_bytes(m, m.unpack("i"))),
@@ -295,18 +421,18 @@ _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     ord("T"): lambda m: m.push(m.take(m.unpack("i")).decode("latin-1")),
     ord("U"): lambda m: m.push(m.take(m.unpack("B")).decode("latin-1")),
     ord("V"): lambda m: m.push(m.line().decode("raw-unicode-escape")),
-    ord("X"): lambda m: m.push(_utf8(m.take(m.unpack("I")))),
-    0x8C: lambda m: m.push(_utf8(m.take(m.unpack("B")))),
-    0x8D: lambda m: m.push(_utf8(m.take(m.unpack("Q")))),
-    ord("B"): lambda m: m.push(m.take(m.unpack("I"))),
+    ord("X"): lambda m: m.push(m.text(m.unpack("I"))),
+    0x8C: lambda m: m.push(m.text(m.unpack("B"))),
+    0x8D: lambda m: m.push(m.text(m.unpack("Q"))),
+    ord("B"): lambda m: m.push(m.take_raw(m.unpack("I"))),
     ord("C"): lambda m: m.push(m.take(m.unpack("B"))),
-    0x8E: lambda m: m.push(m.take(m.unpack("Q"))),
-    0x96: lambda m: m.push(bytearray(m.take(m.unpack("Q")))),
+    0x8E: lambda m: m.push(m.take_raw(m.unpack("Q"))),
+    0x96: lambda m: m.push(m.take_raw(m.unpack("Q"), bytearray)),
     # containers
     ord("]"): lambda m: m.push([]),
     ord("l"): lambda m: m.push(m.since_mark()),
-    ord("a"): lambda m: _reinsert_list(m, [m.pop()]),
-    ord("e"): lambda m: _reinsert_list(m, m.since_mark()),
+    ord("a"): lambda m: m.extend([m.pop()]),
+    ord("e"): lambda m: m.extend(m.since_mark()),
     ord(")"): lambda m: m.push(()),
     ord("t"): lambda m: m.push(tuple_of(m.raw_since_mark())),
     0x85: lambda m: _tuple_of(m, 1),
@@ -322,10 +448,7 @@ _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     # memo
     ord("p"): lambda m: m.put(int(m.line())),
     ord("q"): lambda m: m.put(m.unpack("B")),
-    ord("r"): lambda m: m.put(m.unpack("I")),
-    0x94: lambda m: m.put(len(m.memo)),
     ord("g"): lambda m: m.push(m.memo[int(m.line())]),
-    ord("h"): lambda m: m.push(m.memo[m.unpack("B")]),
     ord("j"): lambda m: m.push(m.memo[m.unpack("I")]),
     # names, calls and states, each by the rules above
     ord("c"): lambda m: m.find(m.line().decode(), m.line().decode()),
@@ -336,6 +459,7 @@ _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     0x80: lambda m: m.unpack("B"),
     0x95: _frame,
 }
+_TAKES_RAW = ("numpy.core.numeric._frombuffer",)
 _REFUSED: Mapping[int, str] = {
     ord("i"): "INST (a class instance)",
     ord("o"): "OBJ (a class instance)",
@@ -349,3 +473,51 @@ _REFUSED: Mapping[int, str] = {
     0x97: "NEXT_BUFFER (outside data)",
     0x98: "READONLY_BUFFER (outside data)",
 }
+
+
+def _places_used(data: memoryview) -> frozenset[int]:
+    """The places of the memo that are read. What is damaged ends the search: the machine will say it."""
+    used: set[int] = set()
+    at, size = 0, len(data)
+    with suppress(IndexError, struct.error, ValueError):
+        while True:
+            code = data[at]
+            at += 1
+            fixed = _FIXED.get(code)
+            if fixed is not None:
+                if code == 0x68:  # BINGET
+                    used.add(data[at])
+                elif code == 0x6A:  # LONG_BINGET
+                    used.add(_U32.unpack_from(data, at)[0])
+                at += fixed
+            elif code in _COUNTED:
+                count = _COUNTED[code]
+                at += count.size + count.unpack_from(data, at)[0]
+            elif code in _LINES:
+                for _ in range(_LINES[code]):
+                    start, end = at, -1
+                    while end < 0 and at < size:
+                        end = bytes(data[at : at + 256]).find(b"\n")
+                        at += 256 if end < 0 else end + 1
+                if code == 0x67:  # GET
+                    used.add(int(bytes(data[start:at])))
+            else:
+                break
+    return frozenset(used)
+
+
+# How long the arguments of each instruction are: so many bytes, a count and so many bytes, so many lines.
+_FIXED: Mapping[int, int] = {
+    **dict.fromkeys(b"(012N]lae)t}dsuRb", 0),
+    **dict.fromkeys((0x88, 0x89, 0x85, 0x86, 0x87, 0x8F, 0x90, 0x91, 0x93, 0x94), 0),
+    **dict.fromkeys((*b"Khq", 0x80), 1),
+    ord("M"): 2,
+    **dict.fromkeys(b"Jrj", 4),
+    **dict.fromkeys((ord("G"), 0x95), 8),
+}
+_COUNTED: Mapping[int, struct.Struct] = {
+    **dict.fromkeys((*b"UC", 0x8A, 0x8C), struct.Struct("<B")),
+    **dict.fromkeys((*b"TXB", 0x8B), _U32),
+    **dict.fromkeys((0x8D, 0x8E, 0x96), struct.Struct("<Q")),
+}
+_LINES: Mapping[int, int] = {**dict.fromkeys(b"ILFSVpg", 1), ord("c"): 2}

@@ -17,6 +17,7 @@ from poseworks.core.errors import FormatError
 
 MARK = object()
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU][0-9]{0,9}|[mM]8|O8?|O4|\?)")
+_FINISHED = frozenset((int, float, bool, str, bytes, type(None), list, dict, tuple, np.ndarray))
 _KEYS = (str, bytes, int, float, bool, type(None), np.generic)
 
 
@@ -38,25 +39,47 @@ class Global:
         self.name = name
 
 
+class Raw:
+    """Many bytes where they lie in the file: an array is made from them directly, and else `plain_bytes`."""
+
+    __slots__ = ("data", "kind", "shared")
+
+    def __init__(self, data: memoryview, kind: type, shared: bool) -> None:
+        self.data, self.kind, self.shared = data, kind, shared
+
+
 class Arguments(tuple[Any, ...]):
-    """A tuple that holds a `Global`: good for a call by the rules below, and for nothing else."""
+    """A tuple that holds a `Global`, good for a call by the rules below and nothing else; or one that holds `Raw`."""
 
     __slots__ = ()
 
 
 def tuple_of(items: Sequence[Any]) -> tuple[Any, ...]:
-    """A tuple of finished values, `Arguments` if a name is among them."""
-    if any(isinstance(item, Global) for item in items):
-        return Arguments(item if isinstance(item, Global) else finished(item) for item in items)
+    """A tuple of finished values, `Arguments` if a name or raw bytes are among them."""
+    if _FINISHED.issuperset(map(type, items)):
+        return tuple(items)
+    if any(isinstance(item, Global | Raw) for item in items):
+        return Arguments(item if isinstance(item, Global | Raw) else finished(item) for item in items)
     return tuple(map(finished, items))
+
+
+def plain_bytes(value: Any) -> Any:
+    """Raw bytes as bytes or bytearray; anything else as it is."""
+    return value.kind(value.data) if isinstance(value, Raw) else value
 
 
 def finished(value: Any) -> Any:
     """A value without its wrapper."""
+    if type(value) in _FINISHED:
+        return value
     if isinstance(value, Pending):
         if value.value is None:
             raise FormatError("pickle: an array is used before it is complete.")
         return value.value
+    if isinstance(value, Raw):
+        return plain_bytes(value)
+    if isinstance(value, Arguments) and not any(isinstance(item, Global) for item in value):
+        return tuple(map(finished, value))
     if isinstance(value, Global | Arguments):
         name = next(item.name for item in (value if isinstance(value, Arguments) else [value]) if type(item) is Global)
         raise FormatError(f"pickle: {name} as a value is refused; expected plain values and arrays.")
@@ -110,12 +133,13 @@ def _values(dtype: Any, shape: tuple[int, ...], order: str, data: Any) -> NDArra
         for place, item in enumerate(data):
             array[place] = item
         return array.reshape(shape, order=order)  # type: ignore[call-overload,no-any-return]
-    raw = _raw(data)
+    raw = data.data if isinstance(data, Raw) else _raw(data)
     if len(raw) != count * dtype.itemsize:
         raise FormatError(f"pickle: an array of {shape} {dtype} has {len(raw)} bytes.")
     if not raw:
         return np.zeros(shape, dtype)
-    array = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
+    shared = isinstance(data, Raw) and data.shared
+    array = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="), copy=not shared)
     check_text(array)
     return array.reshape(shape, order=order)  # type: ignore[call-overload,no-any-return]
 
@@ -129,8 +153,10 @@ def check_text(array: NDArray[Any]) -> None:
     if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
         flat = np.ascontiguousarray(array).reshape(-1)
         codes = flat.view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        if ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any():
-            raise FormatError("an array of text holds numbers that are no characters")
+        for start in range(0, len(codes), 1 << 22):  # in parts: the comparisons take memory of their own
+            part = codes[start : start + (1 << 22)]
+            if ((part > 0x10FFFF) | ((part >= 0xD800) & (part < 0xE000))).any():
+                raise FormatError("an array of text holds numbers that are no characters")
 
 
 def array_from_state(state: tuple[Any, ...]) -> NDArray[Any]:
