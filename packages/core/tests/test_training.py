@@ -25,7 +25,21 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from poseworks.core.errors import CheckpointError, ConfigError, DataError
-from poseworks.core.training import TrainResult, TrainSettings, average_weight, learning_rate_at, make_optimizer, train
+from poseworks.core.training import (
+    Permutations,
+    Place,
+    TrainResult,
+    TrainSettings,
+    average_weight,
+    chained_batch,
+    epoch_batch,
+    epoch_steps,
+    last_weights,
+    learning_rate_at,
+    make_optimizer,
+    train,
+)
+from poseworks.core.training.optimizers import TensorFlowAdam
 from poseworks.core.training.random import derived_seed, seed_everything
 
 BASE: dict[str, Any] = {"steps": 40, "steps_per_epoch": 10, "batch_size": 8, "log_every": 7, "checkpoint_every": 6}
@@ -91,6 +105,35 @@ def test_cosine_begins_at_the_rate_and_ends_near_zero_and_warm_up_is_linear() ->
     assert learning_rate_at(4, constant) == 2.0
 
 
+def test_the_exponential_schedule_falls_at_every_step() -> None:
+    settings = TrainSettings(steps=9, batch_size=1, schedule="exponential", lr_decay=0.96, decay_steps=32_000)
+    for step in (0, 1, 16_000, 32_000, 1_500_000):
+        assert learning_rate_at(step, settings) == pytest.approx(1e-3 * 0.96 ** (step / 32_000), rel=1e-12)
+    assert learning_rate_at(32_000, settings) == pytest.approx(0.96e-3)
+
+
+def test_the_steps_schedule_keeps_a_rate_up_to_and_with_its_boundary() -> None:
+    settings = TrainSettings(steps=9, batch_size=1, schedule="steps", boundaries=(250, 500), rates=(7e-4, 4e-4))
+    expected = {0: 1e-3, 250: 1e-3, 251: 7e-4, 500: 7e-4, 501: 4e-4, 10_000: 4e-4}
+    assert {step: learning_rate_at(step, settings) for step in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schedule": "exponential"}, "decay_steps is needed"),
+        ({"decay_steps": 5}, "decay_steps is needed by the schedule exponential, and by no other"),
+        ({"schedule": "steps"}, "boundaries and rates are needed"),
+        ({"schedule": "steps", "boundaries": (5,)}, "boundaries and rates are needed"),
+        ({"schedule": "steps", "boundaries": (5, 6), "rates": (1.0,)}, "2 boundaries, but 1 rates"),
+        ({"schedule": "steps", "boundaries": (5, 5), "rates": (1.0, 0.5)}, "boundaries must rise"),
+    ],
+)
+def test_schedules_ask_for_what_they_need(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainSettings(steps=9, batch_size=1, **fields)
+
+
 def test_optimizers_are_those_of_the_settings() -> None:
     network = Toy().network
     adam = make_optimizer(network, TrainSettings(**BASE))
@@ -99,6 +142,25 @@ def test_optimizers_are_those_of_the_settings() -> None:
     adamw = make_optimizer(network, TrainSettings(**BASE, optimizer="adamw", weight_decay=0.1))
     assert isinstance(adamw, torch.optim.AdamW)
     assert [(len(g["params"]), g["weight_decay"]) for g in adamw.param_groups] == [(2, 0.1), (4, 0.0)]
+    everything = make_optimizer(network, TrainSettings(**BASE, optimizer="adamw_all", weight_decay=0.1))
+    assert isinstance(everything, torch.optim.AdamW)
+    assert [(len(g["params"]), g["weight_decay"]) for g in everything.param_groups] == [(6, 0.1)]
+
+
+def test_adam_of_tensorflow_adds_epsilon_to_the_uncorrected_root() -> None:
+    weight = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+    optimizer = TensorFlowAdam([weight], lr=0.1)
+    w, m, v = weight.detach().numpy().copy(), np.zeros(2), np.zeros(2)
+    rng = np.random.default_rng(0)
+    for t in range(1, 6):
+        gradient = rng.normal(size=2) * 1e-7  # so small that epsilon counts
+        weight.grad = torch.from_numpy(gradient)
+        optimizer.step()
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        w -= 0.1 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + 1e-8)
+        np.testing.assert_allclose(weight.detach().numpy(), w, rtol=1e-12)
+    plain = torch.optim.Adam([nn.Parameter(torch.zeros(1, dtype=torch.float64))], lr=0.1)
+    assert plain.defaults["betas"] == optimizer.defaults["betas"]
 
 
 def test_the_first_update_is_adams(tmp_path: Path) -> None:
@@ -126,6 +188,50 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="fp16 needs a GPU"):
         run(tmp_path / "run", settings={**BASE, "amp": "fp16"})
     assert not (tmp_path / "run").exists()
+
+
+# Order of samples
+
+
+def test_permutations_follow_from_seed_and_place_alone() -> None:
+    order = Permutations(7, seed=3)
+    row = order[0:21]
+    for number in range(3):
+        assert sorted(row[7 * number : 7 * number + 7]) == list(range(7))
+    assert not np.array_equal(row[:7], row[7:14])
+    np.testing.assert_array_equal(Permutations(7, seed=3)[5:16], row[5:16])  # begun anywhere
+    np.testing.assert_array_equal(order[2:4], row[2:4])  # and gone back to
+    assert not np.array_equal(Permutations(7, seed=4)[0:7], row[:7])
+    assert len(order[4:4]) == 0
+
+
+def test_chained_batches_run_across_the_ends_of_permutations() -> None:
+    order = Permutations(10, seed=0)
+    alone = [chained_batch(order, step, 4, Place(0, 1)) for step in range(6)]
+    np.testing.assert_array_equal(np.concatenate(alone), order[0:24])
+    pair = [chained_batch(order, step, 4, Place(rank, 2)) for step in range(3) for rank in range(2)]
+    np.testing.assert_array_equal(np.concatenate(pair), order[0:24])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_batches_of_an_epoch_hold_each_sample_once(processes: int) -> None:
+    order, places = Permutations(10, seed=1), [Place(rank, processes) for rank in range(processes)]
+    steps = epoch_steps(10, 2, places[0])
+    assert steps == -(-10 // (2 * processes))
+    for epoch in range(2):
+        batches = [
+            [epoch_batch(order, epoch * steps + number, 2, here).tolist() for here in places] for number in range(steps)
+        ]
+        assert all(1 <= len(batch) <= 2 for step in batches for batch in step)
+        assert {sample for step in batches for batch in step for sample in batch} == set(range(10))
+        if processes != 3:  # three have six, then four: one has nothing left and takes the epoch's first
+            assert sum(len(batch) for step in batches for batch in step) == 10
+
+
+def test_two_permutations_are_kept_at_the_most() -> None:
+    order = Permutations(5, seed=0)
+    assert len(order[0:50]) == 50
+    assert len(order._drawn) <= 2
 
 
 # Repeats and resume
@@ -315,6 +421,7 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     result = train(task, settings, tmp_path, quiet=True)
     assert result.kept_step == 10
     assert task.network.weight.item() == pytest.approx(10, rel=1e-3)
+    assert last_weights(tmp_path)["weight"].item() == pytest.approx(20, rel=1e-3)
     with pytest.raises(ConfigError, match=r"best_by: speed is not among .*\(other, distance\)"):
         train(Drift(), settings.model_copy(update={"best_by": "speed"}), tmp_path / "b", quiet=True)
 

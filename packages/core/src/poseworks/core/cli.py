@@ -40,7 +40,8 @@ Overwrite = Annotated[bool, Parameter(name="--overwrite", negative="", help="Rep
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress and no remarks.")]
 Verbose = Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", help="Show the traceback of an error.")]
 Override = Annotated[
-    list[str], Parameter(name="--set", negative="", help="A field of the config file and its value: a.b=c. Repeatable.")
+    tuple[str, ...],
+    Parameter(name="--set", negative="", help="A field of the config file and its value: a.b=c. Repeatable."),
 ]
 
 _LONGEST_NUMBER = 16  # characters: every float of so few digits is exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -84,20 +84,24 @@ def _fields_at(model: type[BaseModel] | None, location: Iterable[int | str]) -> 
             continue  # an index: the element type was unwrapped with the field
         fields = getattr(here, "model_fields", {})
         if part in fields:
-            here = _model_in(fields[part].annotation)
-        # otherwise the part is the tag of a union: several models fit, and the last stays
+            here = next(_models_in(fields[part].annotation), None)
+        elif "root" in fields:  # the part is the tag of a union
+            here = next((kind for kind in _models_in(fields["root"].annotation) if _is_tagged(kind, part)), here)
+        # otherwise it is the tag of a union in a field: several models fit, and the last stays
     return list(getattr(here, "model_fields", {}))
 
 
-def _model_in(annotation: Any) -> Any:
-    """The first pydantic model inside an annotation such as ``list[M]``, ``M | None``."""
+def _models_in(annotation: Any) -> Iterator[Any]:
+    """The pydantic models inside an annotation such as ``list[M]``, ``M | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
+        yield annotation
+        return
     for part in get_args(annotation):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
+        yield from _models_in(part)
+
+
+def _is_tagged(model: type[BaseModel], tag: str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

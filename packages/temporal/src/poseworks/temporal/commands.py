@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Device, Json, Output, Override, Overwrite, Quiet, Verbose, Whole
+from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
+from poseworks.core.train_command import RecipeName, TrainOptions, train_model
 
 if TYPE_CHECKING:
     from poseworks.temporal.smoothing import SmoothSettings
@@ -162,24 +163,9 @@ def export(
 
 
 def train(
-    config: Annotated[str, Parameter(help="Name of a recipe of this package, or a TOML file.")],
+    config: RecipeName,
     *,
-    output: Annotated[
-        Path | None,
-        Parameter(name=["--output", "-o"], help="Folder of log, checkpoint and model. Default: runs/CONFIG."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        Parameter(help="File or folder of training data. Default: the published layout in POSEWORKS_DATA."),
-    ] = None,
-    set_: Override = [],  # noqa: B006 (cyclopts copies it)
-    resume: Annotated[
-        bool, Parameter(negative="", help="Continue a run that was cut short, to bit-equal weights.")
-    ] = False,
-    seed: Annotated[int | None, Whole, Parameter(help="Instead of the recipe's.")] = None,
-    deterministic: Annotated[
-        bool, Parameter(negative="", help="Only algorithms that give the same result each time.")
-    ] = False,
+    options: TrainOptions = TrainOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
     json: Json = False,
@@ -187,20 +173,9 @@ def train(
     verbose: Verbose = False,
 ) -> None:
     """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
-    from poseworks.core.cli import choose_device, print_result
     from poseworks.temporal.learning.training import train_recipe
 
-    overrides = [*set_]
-    if seed is not None:
-        overrides.append(f"training.seed={seed}")
-    if deterministic:
-        overrides.append("training.deterministic=true")
-    folder = Path("runs") / Path(config).stem if output is None else output
-    trained = train_recipe(
-        config, folder, data=data, overrides=overrides, resume=resume, overwrite=overwrite,
-        device=choose_device(device), quiet=quiet or json,
-    )  # fmt: skip
-    print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+    train_model(train_recipe, config, options, device=device, overwrite=overwrite, json=json, quiet=quiet)
 
 
 def evaluate(

@@ -106,13 +106,7 @@ class RunFolder:
         """
         if not self.checkpoint.exists():
             return None
-        try:
-            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises what its parsers raise: a dozen kinds
-            raise CheckpointError(f"{self.checkpoint}: cannot be read. Start again with --overwrite.") from error
-        names = {entry.name for entry in fields(TrainState)}
-        if not isinstance(saved, dict) or saved.get("format") != FORMAT or set(saved.get("state", {})) != names:
-            raise CheckpointError(f"{self.checkpoint}: not a training checkpoint of this version ({FORMAT}).")
+        saved = _read(self.checkpoint)
         differences = list(_differences(saved["meaning"], self.meaning))
         if differences:
             raise ConfigError(
@@ -147,6 +141,32 @@ class RunFolder:
             for entry, value in values.items():
                 self._board.add_scalar(f"{name}/{entry}", value, step)
             self._board.flush()
+
+
+def last_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights after the last step of the run in `folder`, whichever it keeps, by their names in the task's network.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+    """
+    weights: dict[str, Tensor] = _read(folder / "checkpoint.pt")["state"]["network"]
+    return weights
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    """The content of a checkpoint.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what its parsers raise: a dozen kinds
+        raise CheckpointError(f"{checkpoint}: cannot be read. Start again with --overwrite.") from error
+    names = {entry.name for entry in fields(TrainState)}
+    if not isinstance(saved, dict) or saved.get("format") != FORMAT or set(saved.get("state", {})) != names:
+        raise CheckpointError(f"{checkpoint}: not a training checkpoint of this version ({FORMAT}).")
+    return saved
 
 
 class _CsvLog:

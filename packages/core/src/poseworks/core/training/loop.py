@@ -1,4 +1,4 @@
-"""The seeded training loop of every method: schedules, mixed precision, several processes, logs, exact resume.
+"""The seeded training loop of every method: mixed precision, several processes, logs, exact resume.
 
 Every random number of step n follows from (seed, process, n): the generator that the task is given and the global
 ones of python, NumPy and torch (dropout) are seeded anew before each step. A run that was killed at any moment
@@ -14,71 +14,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress as progress_bar
 from poseworks.core.training.files import RunFolder, TrainState, summary_writer
+from poseworks.core.training.optimizers import make_optimizer
 from poseworks.core.training.processes import Processes, processes
 from poseworks.core.training.random import deterministic_torch, kept_random_state, seed_everything
-
-
-class TrainSettings(BaseModel, frozen=True, extra="forbid"):
-    """How a network is trained; what it is trained on is the task's.
-
-    Say how long with `steps`, or with `epochs` of `steps_per_epoch` steps each. The published recipes of SmoothNet
-    and DeciWatch: ``adam_amsgrad``, schedule ``per_epoch``, `lr_decay` 0.95, no weight decay, the last epoch kept.
-    """
-
-    steps: PositiveInt | None = None
-    epochs: PositiveInt | None = None
-    steps_per_epoch: PositiveInt | None = None
-    batch_size: PositiveInt
-    optimizer: Literal["adam_amsgrad", "adamw"] = "adam_amsgrad"
-    learning_rate: PositiveFloat = 1e-3
-    schedule: Literal["constant", "per_epoch", "cosine"] = "per_epoch"
-    lr_decay: float = Field(0.95, gt=0, le=1, description="per_epoch: the rate is multiplied by this after each epoch")
-    warmup_steps: NonNegativeInt = Field(0, description="the rate rises linearly over these first steps")
-    weight_decay: float = Field(0.0, ge=0, description="adamw: of matrices alone, not of biases and norms")
-    clip_norm: PositiveFloat | None = Field(None, description="largest norm of the gradient; None: not clipped")
-    ema_decay: float | None = Field(None, gt=0, lt=1, description="exponential moving average of the weights")
-    keep: Literal["last", "best"] = "last"
-    best_by: str | None = Field(None, description="the validation value, lower is better; None: the first one")
-    amp: Literal["off", "bf16", "fp16"] = "off"
-    seed: NonNegativeInt = 0
-    deterministic: bool = False
-    log_every: PositiveInt = 50
-    validate_every: PositiveInt | None = Field(None, description="steps; None: at the end alone")
-    checkpoint_every: PositiveInt = 500
-    tensorboard: bool = False
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> TrainSettings:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give either steps or epochs")
-        return self
-
-    @property
-    def total_steps(self) -> int:
-        """Number of optimizer steps.
-
-        Raises:
-            ConfigError: `epochs` or a schedule per epoch without `steps_per_epoch`.
-        """
-        if self.steps_per_epoch is None and (self.steps is None or self.schedule == "per_epoch"):
-            raise ConfigError("training.steps_per_epoch: missing; epochs and the schedule per_epoch are counted in it.")
-        return self.steps if self.steps is not None else (self.epochs or 0) * (self.steps_per_epoch or 0)
+from poseworks.core.training.settings import TrainSettings, average_weight, learning_rate_at
 
 
 class Task(Protocol):
     """What `train` needs from a method. A method ``validate() -> dict[str, float]`` may be there as well."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """What is trained: all its weights that ask for a gradient."""
+        ...
 
     def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         """The scalar ``loss`` of a fresh batch and its parts by name; all randomness from `generator` (on the CPU)."""
@@ -96,36 +53,6 @@ class TrainResult:
     resumed_from: int
     seconds: float
     folder: Path
-
-
-def learning_rate_at(step: int, settings: TrainSettings) -> float:
-    """The rate of update `step` (0 is the first): warm-up, then constant, decay per epoch, or half a cosine to 0."""
-    rate = settings.learning_rate
-    if step < settings.warmup_steps:
-        return rate * (step + 1) / settings.warmup_steps
-    if settings.schedule == "per_epoch":
-        return float(rate * settings.lr_decay ** (step // (settings.steps_per_epoch or 1)))
-    if settings.schedule == "cosine":
-        length = max(settings.total_steps - settings.warmup_steps, 1)
-        return rate * 0.5 * (1 + math.cos(math.pi * (step - settings.warmup_steps) / length))
-    return rate
-
-
-def average_weight(step: int, decay: float) -> float:
-    """Share of the old average kept at update `step`: small at first, so that the initial weights soon fade."""
-    return min(decay, (1 + step) / (10 + step))
-
-
-def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """The optimizer of the settings over all weights that ask for a gradient."""
-    weights = [p for p in network.parameters() if p.requires_grad]
-    if settings.optimizer == "adam_amsgrad":
-        return torch.optim.Adam(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, amsgrad=True)
-    groups = [
-        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate)
 
 
 def train(

@@ -22,11 +22,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Processes:
-    """This process among those of the run; alone, all methods do nothing."""
+class Place:
+    """Which process this is of how many."""
 
     rank: int
     size: int
+
+
+def place() -> Place:
+    """This process among those that ``torchrun`` started, or alone."""
+    if "RANK" not in os.environ:
+        return Place(0, 1)
+    return Place(int(os.environ["RANK"]), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+@dataclass(frozen=True)
+class Processes(Place):
+    """The processes of a run, seen from this one; alone, all methods do nothing."""
+
     device: torch.device
 
     def wait(self) -> None:
@@ -85,7 +98,7 @@ def processes(device: torch.device | str) -> Iterator[Processes]:
         ConfigError: the device is not here.
     """
     device = torch.device(device)
-    size = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    size = place().size
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
         if not torch.cuda.is_available():

@@ -6,32 +6,18 @@ of the papers (`PublishedSmoothNet`, `PublishedDeciWatch`) on the published data
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
 
-from poseworks.core.config import read_config
-from poseworks.core.errors import ConfigError
-from poseworks.core.training import TrainSettings
+from poseworks.core.training import BaseRecipe, RecipeFolder
 from poseworks.temporal.deciwatch import DeciWatchConfig
 from poseworks.temporal.learning.published_data import PublishedData
 from poseworks.temporal.learning.sampling import MotionSampling
 from poseworks.temporal.smoothnet import SmoothNetConfig
 
 
-class _Recipe(BaseModel, frozen=True, extra="forbid"):
-    """What all recipes have."""
-
-    name: str
-    about: str
-    training: TrainSettings
-
-
-class OwnSmoothNet(_Recipe, frozen=True, extra="forbid"):
+class OwnSmoothNet(BaseRecipe, frozen=True, extra="forbid"):
     """A SmoothNet for any skeleton, trained through the mean of overlapping windows on noisy motion."""
 
     kind: Literal["own_smoothnet"]
@@ -43,7 +29,7 @@ class OwnSmoothNet(_Recipe, frozen=True, extra="forbid"):
     sampling: MotionSampling = MotionSampling()
 
 
-class OwnDeciWatch(_Recipe, frozen=True, extra="forbid"):
+class OwnDeciWatch(BaseRecipe, frozen=True, extra="forbid"):
     """A DeciWatch of one channel, trained through the mean of overlapping windows on noisy motion."""
 
     kind: Literal["own_deciwatch"]
@@ -54,7 +40,7 @@ class OwnDeciWatch(_Recipe, frozen=True, extra="forbid"):
     sampling: MotionSampling = MotionSampling()
 
 
-class _Published(_Recipe, frozen=True, extra="forbid"):
+class _Published(BaseRecipe, frozen=True, extra="forbid"):
     """A configuration of a paper."""
 
     data: PublishedData
@@ -86,23 +72,6 @@ class _AnyRecipe(RootModel[Recipe]):
     """Whichever kind the file names."""
 
 
-def shipped_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with this package."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
-
-
-def read_recipe(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a name (see `shipped_recipes`) or a TOML file, after overrides such as ``training.steps=100``.
-
-    Raises:
-        ConfigError: no such recipe, or listing every fault in it.
-    """
-    name = os.fspath(source)
-    path = _folder() / f"{name}.toml" if name in shipped_recipes() else Path(name)
-    if not path.is_file():
-        raise ConfigError(f"{name}: no such recipe or file. Recipes: {', '.join(shipped_recipes())}.")
-    return read_config(path, _AnyRecipe, overrides).root
-
-
-def _folder() -> Path:
-    return Path(str(resources.files("poseworks.temporal.learning"))) / "recipes"
+RECIPES = RecipeFolder("poseworks.temporal.learning", _AnyRecipe)
+shipped_recipes = RECIPES.names
+read_recipe = RECIPES.read

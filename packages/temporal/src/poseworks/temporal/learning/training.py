@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -22,7 +19,7 @@ from torch import Tensor, nn
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.motion_data import Clip, read_clips
 from poseworks.core.skeletons import H36M_17
-from poseworks.core.training import TrainResult, TrainSettings, train
+from poseworks.core.training import RecipeTask, RecipeTrainer, TrainSettings
 from poseworks.temporal.deciwatch import DeciWatch, normalised, zero_output_layers
 from poseworks.temporal.learning.equivariant import EquivariantSmoothNet, folded
 from poseworks.temporal.learning.evaluation import Figures, measure, network_smoother, noisy_clips, sparse
@@ -30,12 +27,12 @@ from poseworks.temporal.learning.losses import clip_loss
 from poseworks.temporal.learning.published_data import read_published
 from poseworks.temporal.learning.published_training import PublishedTask
 from poseworks.temporal.learning.recipes import (
+    RECIPES,
     OwnDeciWatch,
     OwnSmoothNet,
     PublishedDeciWatch,
     PublishedSmoothNet,
     Recipe,
-    read_recipe,
 )
 from poseworks.temporal.learning.sampling import MotionBatch, MotionSampler
 from poseworks.temporal.loading import Network, save
@@ -44,15 +41,6 @@ from poseworks.temporal.preparation import Preparation
 _PELVIS = (H36M_17.index("pelvis"), H36M_17.index("left_hip"), H36M_17.index("right_hip"))
 _VALIDATION_DRAWS = (6, 7)  # other draws of the noise than the ones that are reported
 NOISE = "detections in video: 20 mm an axis in 3D, 0.8 % of height in 2D, correlated over about 130 ms, with bursts"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a recipe came to: the network ready for use, its folder, and the run."""
-
-    network: Network
-    folder: Path
-    run: TrainResult
 
 
 def merged(windows: Tensor, stride: int, look_ahead: int | None = None) -> tuple[Tensor, Tensor]:
@@ -92,6 +80,10 @@ class _OwnTask(ABC):
     @abstractmethod
     def run(self, channels: Tensor, clean: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Merged (N, T), cover (T,) and further losses of channels (N, T)."""
+
+    def settings(self) -> TrainSettings:
+        """The recipe's training."""
+        return self.recipe.training
 
     @abstractmethod
     def finished(self) -> Network:
@@ -195,51 +187,17 @@ def own_task(recipe: OwnSmoothNet | OwnDeciWatch, data: str | os.PathLike[str]) 
     return DeciWatchTask(recipe, clips, validation)
 
 
-def train_recipe(
-    source: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
-    *,
-    data: str | os.PathLike[str] | None = None,
-    overrides: Sequence[str] = (),
-    resume: bool = False,
-    overwrite: bool = False,
-    device: torch.device | str = "cpu",
-    quiet: bool = False,
-) -> Trained:
-    """Trains by a recipe and saves the network to ``folder/model``; `load` reads it.
-
-    Args:
-        source: name of a shipped recipe, or a TOML file.
-        folder: log, checkpoint and model.
-        data: own recipes: the motion file (``benchmarks/data/cmu17.npz``); published ones: the folder of the data
-            sets, by default POSEWORKS_DATA.
-        overrides: such as ``training.steps=100``.
-
-    Raises:
-        ConfigError: a fault in the recipe, data missing, or the folder is in use; further as `core.training.train`.
-    """
-    recipe = read_recipe(source, overrides)
-    task, settings = _task(recipe, data)
-    described: Mapping[str, Any] = recipe.model_dump(mode="json", exclude={"training"})
-    run = train(
-        task, settings, folder, resume=resume, overwrite=overwrite, recipe=described, device=device, quiet=quiet
-    )
-    network = task.finished().cpu()
-    target = Path(folder) / "model"
-    if int(os.environ.get("RANK", "0")) == 0:  # under torchrun one process writes
-        save(network, target, overwrite=True)
-    return Trained(network, target, run)
-
-
-def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> tuple[Any, TrainSettings]:
-    """The task of a recipe, and its settings with the length of an epoch known."""
+def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Network]:
+    """The task of a recipe on its data."""
     if isinstance(recipe, PublishedSmoothNet | PublishedDeciWatch):
         try:
             validation = read_published(recipe.data, "test", data)
         except DataError:  # trains without it
             validation = []
-        task = PublishedTask(recipe, read_published(recipe.data, "train", data), validation)
-        return task, task.settings()
+        return PublishedTask(recipe, read_published(recipe.data, "train", data), validation)
     if data is None:
         raise ConfigError(f"{recipe.name}: needs a motion file. Give --data benchmarks/data/cmu17.npz.")
-    return own_task(recipe, data), recipe.training
+    return own_task(recipe, data)
+
+
+train_recipe = RecipeTrainer(RECIPES, _task, save)
