@@ -197,7 +197,7 @@ def image_kind(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 @contextmanager
-def sizes_from(path: Path) -> Iterator[None]:
+def sizes_from(path: Path | str) -> Iterator[None]:
     """Turns the faults of a config that was told by tensors into the fault of their file."""
     try:
         yield

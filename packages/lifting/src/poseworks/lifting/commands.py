@@ -93,13 +93,18 @@ def convert(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """An original checkpoint as a folder of model.safetensors, config.json and README.md."""
+    """An original checkpoint as a folder of model.safetensors, config.json and README.md.
+
+    LCN's TensorFlow checkpoints (a folder with NAME.index and NAME.data-...) need the extra tensorflow.
+    """
     from poseworks.core.verbs import convert_checkpoint
-    from poseworks.lifting.loading import load, save
+    from poseworks.lifting.loading import load, load_tensorflow, save
+    from poseworks.lifting.tensorflow_files import tensorflow_prefix
 
     given = options.given()
+    read = load if tensorflow_prefix(file) is None else load_tensorflow
     convert_checkpoint(
-        file, output, lambda: load(str(file), **given), save, overwrite=overwrite, json=json, quiet=quiet
+        file, output, lambda: read(str(file), **given), save, overwrite=overwrite, json=json, quiet=quiet
     )
 
 

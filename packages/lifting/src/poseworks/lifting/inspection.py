@@ -24,6 +24,11 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
     Raises:
         PoseworksError: it is none of them, or is damaged.
     """
+    from poseworks.lifting.tensorflow_files import tensorflow_facts, tensorflow_prefix
+
+    prefix = tensorflow_prefix(file)
+    if prefix is not None:
+        return tensorflow_facts(file, prefix)
     return file_facts(file, reading, options, _inspect_checkpoint)
 
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,6 +41,7 @@ from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lcn import LCN, FoldedLCN, LCNConfig
 from poseworks.lifting.models import model_cards, published_cards, shipped_models, weights_folder
 from poseworks.lifting.published import ehgformer_names, lcn_names, published_weights
+from poseworks.lifting.tensorflow_files import read_tensorflow, tensorflow_prefix
 
 Network = LCN | EHGFormer | Distiller
 _SAVED: dict[str, tuple[Callable[[Any], Network], type[BaseModel]]] = {
@@ -82,19 +82,22 @@ def load(
         joint_bias, group_by_query, group_by_bias: EHGFormer: ablations that the checkpoint was trained with.
 
     Raises:
-        CheckpointError: nothing is found under the name, or the file is damaged or of another method.
+        CheckpointError: nothing is found under the name, the file is damaged or of another method, or TensorFlow's.
         ConfigError: knn is not known, or an option contradicts the file or does not apply to it.
     """
-    options = {
-        "knn": knn,
-        "mask_type": mask_type,
-        "limb_lengths": None if limb_lengths is None else tuple(limb_lengths),
-        "groups": None if partition is None else _groups(partition),
-        "joint_bias": joint_bias,
-        "group_by_query": group_by_query,
-        "group_by_bias": group_by_bias,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = _given(
+        knn=knn,
+        mask_type=mask_type,
+        limb_lengths=limb_lengths,
+        partition=partition,
+        joint_bias=joint_bias,
+        group_by_query=group_by_query,
+        group_by_bias=group_by_bias,
+    )
+    if tensorflow_prefix(source) is not None:
+        raise CheckpointError(
+            f"{source}: a TensorFlow checkpoint. Convert it once: poseworks-lifting convert {source} -o lcn/ --knn 3."
+        )
     path = locate_model(source, weights_folder(), published_cards, "poseworks-lifting")
     folder = saved_folder(path)
     if folder is not None:
@@ -104,7 +107,27 @@ def load(
         name, value = ("groups", _groups(value)) if name == "partition" else (name, value)
         if given.setdefault(name, value) != value:
             raise ConfigError(f"{name}: {source} has {value}, the option says {given[name]}. Leave the option out.")
-    return _load_original(path, given)
+    return _original(read_checkpoint(path), given)
+
+
+def load_tensorflow(source: str | os.PathLike[str], **options: Any) -> Network:
+    """As `load`, of a TensorFlow checkpoint: a folder, one of its files, or what their names begin with.
+
+    Raises:
+        ConfigError: TensorFlow is not installed, knn is not known, or an option contradicts the file.
+        CheckpointError: as `load`.
+    """
+    return _original(read_tensorflow(source), _given(**options))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options of `load` that were stated, as fields of a config."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if "limb_lengths" in given:
+        given["limb_lengths"] = tuple(given["limb_lengths"])
+    if "partition" in given:
+        given["groups"] = _groups(given.pop("partition"))
+    return given
 
 
 def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bool = False) -> ExportReport:
@@ -191,10 +214,9 @@ _EHGFORMER_DROPPED = (
 )
 
 
-def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
-    checkpoint = read_checkpoint(path)
+def _original(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Network:
     kind = looks_like(checkpoint.tensors)
-    with sizes_from(path):
+    with sizes_from(checkpoint.source):
         if kind == "an EHGFormer":
             config: BaseModel = _ehgformer_config(checkpoint, given)
             return _filled(EHGFormer, config, checkpoint, ehgformer_names, _EHGFORMER_DROPPED)
@@ -203,7 +225,7 @@ def _load_original(path: Path, given: Mapping[str, Any]) -> Network:
             return _filled(LCN, _lcn_config(checkpoint, given), checkpoint, lcn_names, _LCN_DROPPED)
         if kind == "a Distiller":
             config = _distiller_config(checkpoint.tensors)
-            refuse_contradictions(config, given, f"{path} says")
+            refuse_contradictions(config, given, f"{checkpoint.source} says")
             return _filled(Distiller, config, checkpoint, lambda ours: {name: name for name in ours}, ())
     raise other_method(checkpoint, kind, "neither an LCN nor an EHGFormer")
 

@@ -129,13 +129,7 @@ _EHGFORMER_RULES = (  # ours, theirs; each applies at most once, in turn
 
 def ehgformer_names(ours: Iterable[str]) -> dict[str, str]:
     """What the published code calls each tensor of an EHGFormer, without the prefix ``module.``."""
-    names = {}
-    for name in ours:
-        theirs = name
-        for pattern, replacement in _EHGFORMER_RULES:
-            theirs = re.sub(pattern, replacement, theirs)
-        names[name] = theirs
-    return names
+    return _renamed(ours, _EHGFORMER_RULES)
 
 
 # --- LCN's names ------------------------------------------------------------------------------------------------------
@@ -162,10 +156,15 @@ _LCN_RULES = (
 
 def lcn_names(ours: Iterable[str]) -> dict[str, str]:
     """What the published code's TensorFlow graph calls each tensor of an LCN."""
+    return _renamed(ours, _LCN_RULES)
+
+
+def _renamed(ours: Iterable[str], rules: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Our names and theirs, by rules that are applied in turn."""
     names = {}
     for name in ours:
         theirs = name
-        for pattern, replacement in _LCN_RULES:
+        for pattern, replacement in rules:
             theirs = re.sub(pattern, replacement, theirs)
         names[name] = theirs
     return names
