@@ -53,9 +53,18 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.parametrize("package", list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
     """A package's tests where it and what it declares are installed, and nothing else."""
-    sync(session, "--package", PACKAGES[package], "--all-extras")
+    extras = ["--all-extras", *(["--no-extra", "tensorflow"] if package == "lifting" else [])]
+    sync(session, "--package", PACKAGES[package], *extras)
     install_group(session, "test")
     pytest(session, f"packages/{package}/tests")
+
+
+@nox.session(python=PYTHONS[:1], tags=["ci"])
+def tensorflow(session: nox.Session) -> None:
+    """Reading TensorFlow's checkpoints, with TensorFlow: too large to install for every test."""
+    sync(session, "--package", PACKAGES["lifting"], "--extra", "tensorflow")
+    install_group(session, "test")
+    pytest(session, "packages/lifting/tests/test_tensorflow_files.py")
 
 
 @nox.session(tags=["ci"])
