@@ -1,10 +1,19 @@
-"""Keypoints as detectors give them: trembling, now and then far off, now and then missing."""
+"""Keypoints as detectors give them: trembling, now and then far off, now and then missing.
+
+Most detectors do not know the joints of the midline. `poseworks.core.skeletons.convert` makes them from the shoulders, the
+hips and the ears, a few centimetres off those of motion capture: a share of the pieces has them so.
+"""
 
 from __future__ import annotations
 
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
+
+from poseworks.core.skeletons import H36M_17
+
+_SPINE, _THORAX, _NECK, _HEAD, _PELVIS = H36M_17.indices(["spine", "thorax", "neck", "head_top", "pelvis"])
+_SHOULDERS = H36M_17.indices(["left_shoulder", "right_shoulder"])
 
 
 class KeypointNoise(BaseModel, frozen=True, extra="forbid"):
@@ -18,6 +27,8 @@ class KeypointNoise(BaseModel, frozen=True, extra="forbid"):
         thrown: how far at most.
         thrown_varies: the share is drawn between 0 and `thrown_share` for each piece; else it is that.
         offset: standard deviation of an error that a joint keeps over a piece.
+        converted_share: of pieces whose spine and thorax are made from shoulders and hips.
+        converted_offset: `offset` of their neck and head.
         missing_share: of pieces that miss keypoints; there each is missing with a probability of up to 0.3.
     """
 
@@ -28,7 +39,9 @@ class KeypointNoise(BaseModel, frozen=True, extra="forbid"):
     thrown_share: float = Field(0.04, ge=0, le=1)
     thrown: float = Field(0.3, ge=0)
     thrown_varies: bool = True
-    offset: float = Field(0.005, ge=0)
+    offset: float = Field(0.007, ge=0)
+    converted_share: float = Field(0.5, ge=0, le=1)
+    converted_offset: float = Field(0.03, ge=0)
     missing_share: float = Field(0.1, ge=0, le=1)
 
 
@@ -39,13 +52,17 @@ def add_noise(slopes: Tensor, noise: KeypointNoise, generator: torch.Generator) 
     def rand(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
+    converted = rand(batch, 1, 1, 1) < noise.converted_share
+    slopes = torch.where(converted, _midline(slopes), slopes)
     box = (slopes.amax(dim=2) - slopes.amin(dim=2)).amax(dim=-1)[..., None, None]  # (B, T, 1, 1)
     white = torch.randn(batch, frames, joints, 2, generator=generator)
     lasting = _correlated(white, noise.correlation)
     tremble = torch.where(rand(batch, 1, 1, 1) < noise.correlated_share, lasting, white)
     low, high = noise.spread
     tremble = tremble * (low + (high - low) * rand(batch, 1, 1, 1))
-    tremble = tremble + noise.offset * torch.randn(batch, 1, joints, 2, generator=generator)
+    lasting_spread = torch.full((batch, 1, joints, 1), noise.offset)
+    lasting_spread[:, :, [_NECK, _HEAD]] = torch.where(converted, noise.converted_offset, noise.offset)
+    tremble = tremble + lasting_spread * torch.randn(batch, 1, joints, 2, generator=generator)
     varied = rand(batch, 1, 1, 1) if noise.thrown_varies else torch.ones(batch, 1, 1, 1)
     far = rand(batch, frames, joints, 1) < noise.thrown_share * varied
     error = tremble + far * noise.thrown * (2 * rand(batch, frames, joints, 2) - 1)
@@ -54,6 +71,14 @@ def add_noise(slopes: Tensor, noise: KeypointNoise, generator: torch.Generator) 
     observed = rand(batch, frames, joints) >= lost
     observed[..., 0] |= ~observed.any(dim=-1)
     return slopes + torch.where(clean, torch.zeros_like(error), error) * box, observed
+
+
+def _midline(slopes: Tensor) -> Tensor:
+    """Thorax in the middle of the shoulders, spine half way to the pelvis."""
+    made = slopes.clone()
+    made[:, :, _THORAX] = slopes[:, :, _SHOULDERS].mean(dim=2)
+    made[:, :, _SPINE] = (made[:, :, _THORAX] + slopes[:, :, _PELVIS]) / 2
+    return made
 
 
 def _correlated(white: Tensor, correlation: float) -> Tensor:

@@ -23,10 +23,10 @@ from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
 
 PIECE = 81  # frames that one camera sees
 
-CLEAN = KeypointNoise(clean_share=1.0, offset=0.0, missing_share=0.0)
+CLEAN = KeypointNoise(clean_share=1.0, converted_share=0.0, missing_share=0.0)
 NOISY = KeypointNoise(
     clean_share=0.0, spread=(0.01, 0.01), correlated_share=0.0, thrown_share=0.02, thrown_varies=False, offset=0.0,
-    missing_share=0.0,
+    converted_share=0.0, missing_share=0.0,
 )  # fmt: skip
 """Standard deviation 1 % of the person's box, and 2 % of the keypoints thrown up to 30 % of it."""
 
