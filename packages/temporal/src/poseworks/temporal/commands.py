@@ -75,6 +75,7 @@ def smooth(
     With one INPUT, OUTPUT is a file (.npz, .json, .csv, .trc by its suffix); with several, a folder of .npz files, and
     REPORT a folder of pages.
     """
+    from poseworks.core.poses_command import Paths
     from poseworks.temporal.smooth_command import ModelChoice, run_smooth
 
     settings = _settings(
@@ -88,10 +89,7 @@ def smooth(
         root=tuple(name.strip() for name in root.split(",") if name.strip()),
     )
     choice = ModelChoice(model, filter, _given(interval, q, cross_attention), device)
-    run_smooth(
-        inputs, output, choice, settings, reading, report=report, video=video, overwrite=overwrite, json=json,
-        quiet=quiet,
-    )  # fmt: skip
+    run_smooth(Paths(inputs, output, report, video, overwrite), choice, settings, reading, json=json, quiet=quiet)
 
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from poseworks.core.running import running_median
 from poseworks.temporal.spectrum import noise_level
 
 Array = NDArray[np.float64]
 
 _ALLOWED_SIGMAS = 3.0
-_OUTLIER_FRAMES = 7
 _FLOOR_OF_HEIGHT = 0.002
 
 
@@ -57,10 +57,3 @@ def guard(
             length = np.maximum(np.linalg.norm(correction, axis=-1), 1e-300)
             result[a:b, k] = before[a:b, k] + np.minimum(1, allowed / length)[:, None] * correction
     return result, noise
-
-
-def running_median(track: Array) -> Array:
-    """Median of 7 frames along time (n, D); the clip's ends are repeated."""
-    half = _OUTLIER_FRAMES // 2
-    padded = np.pad(track, ((half, half), (0, 0)), mode="edge")
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, _OUTLIER_FRAMES, axis=0), axis=-1))

@@ -17,7 +17,7 @@ from poseworks.core import PoseSequence, skeleton_from_names
 from poseworks.core.body_size import person_size
 from poseworks.core.errors import DataError, SkeletonError
 from poseworks.core.gaps import Piece, bridge_gaps, runs
-from poseworks.temporal.guard import running_median
+from poseworks.core.running import running_median
 from poseworks.temporal.preparation import root_rows
 from poseworks.temporal.spectrum import noise_level, noise_share, spectra
 

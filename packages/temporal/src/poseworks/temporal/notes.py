@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core import PoseSequence
-from poseworks.core.formats.hints import assumptions
-from poseworks.core.gaps import Piece, runs
+from poseworks.core.notes import Notes
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.spectrum import window_frames
 
@@ -18,22 +17,12 @@ Array = NDArray[np.float64]
 _RATE_TOLERANCE = 0.2
 
 
-class Notes:
-    """Sentences about what was done beside smoothing, in the order in which they came up."""
+class SmoothingNotes(Notes):
+    """Sentences about what was done beside smoothing."""
 
     def __init__(self, poses: PoseSequence) -> None:
-        self.poses = poses
-        self.found: dict[str, None] = {}
+        super().__init__(poses)
         self.padded: set[tuple[int, int, str]] = set()
-
-    def add(self, sentence: str) -> None:
-        """One more sentence; the same one is kept once."""
-        self.found[sentence] = None
-
-    def name(self, person: int) -> str:
-        """How a person is called."""
-        ids = self.poses.person_ids
-        return f"person {person if ids is None else int(ids[person])}"
 
     def assume(self, person: int, note: str | None) -> None:
         """What was assumed about a person's scale, if anything."""
@@ -46,35 +35,20 @@ class Notes:
 
     def exchanged(self, changed: Sequence[NDArray[np.intp]]) -> None:
         """Frames of each person in which left and right were put back."""
-        for person, frames in enumerate(changed):
-            if len(frames):
-                count = f"{len(frames)} frame{'s' if len(frames) > 1 else ''}"
-                self.add(f"{count} of {self.name(person)} had left and right exchanged: exchanged back")
+        super().exchanged(changed)
         if any(map(len, changed)):
             self.add("the harm report compares with the poses in which left and right were exchanged back")
 
-    def unsure(self, person: int, count: int) -> None:
-        """Positions left out for their confidence."""
-        if count:
-            self.add(f"{self.name(person)}: {count} positions below the asked confidence taken as missing")
-
-    def gaps(
-        self, person: int, filled: NDArray[np.bool_], pieces: tuple[tuple[Piece, ...], ...], original: Array
-    ) -> None:
-        """What was bridged, and what splits tracks or is missing throughout."""
-        who = self.name(person)
-        if filled.any():
-            longest = max(b - a for column in filled.T for a, b in runs(column))
+    def rate(self, preparation: Preparation) -> None:
+        """What the frame rate and the times of the poses mean for weights that count in frames."""
+        self.assumed()
+        fps, trained = self.poses.fps, preparation.fps
+        if trained is not None and abs(fps / trained - 1) > _RATE_TOLERANCE:
             self.add(
-                f"{who}: {int(filled.sum())} missing positions in gaps of up to {longest} frames were interpolated"
+                f"the poses have {fps:g} frames per second and the weights were made at {trained:g}: "
+                f"they smooth {'less' if fps > trained else 'more'} than intended"
             )
-        names = self.poses.joint_names
-        split = [names[j] for j, found in enumerate(pieces) if len(found) > 1]
-        if split:
-            self.add(f"{who}: longer gaps stay, and split the track of {_some(split)}")
-        absent = [names[j] for j in range(len(names)) if not np.isfinite(original[:, j]).all(axis=-1).any()]
-        if absent:
-            self.add(f"{who}: never observed: {_some(absent)}")
+        self.uneven("smoothed")
 
     def without_root(self, person: int, frames: int) -> None:
         """The root is missing in some frames, and the weights do without."""
@@ -115,25 +89,4 @@ class Notes:
                 "identity": "left as they are",
             }[how]
             self.add(f"pieces shorter than the window of {window} frames (the shortest has {min(frames)}): {what}")
-        return tuple(self.found)
-
-
-def rate_notes(poses: PoseSequence, preparation: Preparation) -> tuple[str, ...]:
-    """What the frame rate and the times of the poses mean for weights that count in frames."""
-    found = list(assumptions(poses))
-    trained = preparation.fps
-    if trained is not None and abs(poses.fps / trained - 1) > _RATE_TOLERANCE:
-        found.append(
-            f"the poses have {poses.fps:g} frames per second and the weights were made at {trained:g}: "
-            f"they smooth {'less' if poses.fps > trained else 'more'} than intended"
-        )
-    if poses.times is not None and poses.num_frames > 2:
-        steps = np.diff(poses.times)
-        if steps.max() > 1.1 * np.median(steps) or steps.min() < 0.9 * np.median(steps):
-            found.append("the frames are not evenly spaced in time, and were smoothed as if they were")
-    return tuple(found)
-
-
-def _some(names: list[str]) -> str:
-    """Up to six names."""
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        return super().sentences()

@@ -25,7 +25,7 @@ from poseworks.core.swaps import repair_swaps
 from poseworks.temporal.filters import Filter, OneEuro
 from poseworks.temporal.guard import guard
 from poseworks.temporal.harm import HarmReport, harm_report
-from poseworks.temporal.notes import Notes, rate_notes
+from poseworks.temporal.notes import SmoothingNotes
 from poseworks.temporal.preparation import (
     Preparation,
     default_preparation,
@@ -99,7 +99,7 @@ def smooth(
     """
     settings = settings or SmoothSettings()
     _check(poses, smoother, settings)
-    notes = Notes(poses)
+    notes = SmoothingNotes(poses)
     if settings.unswap:
         # What follows sees the repaired poses alone, the harm report too: against the exchanged frames, whose jumps
         # look like motion, it would call the repair itself over-smoothed.
@@ -107,8 +107,7 @@ def smooth(
         poses = repaired.poses
         notes.exchanged(repaired.changed)
     preparation = _preparation(smoother, poses)
-    for sentence in rate_notes(poses, preparation):
-        notes.add(sentence)
+    notes.rate(preparation)
     work = _Work(poses, smoother, settings, preparation, notes, advance or _ignore)
     positions = np.full(poses.positions.shape, np.nan)
     confidence = poses.confidence.copy()
@@ -134,7 +133,7 @@ class _Work:
     smoother: WindowNetwork | Filter
     settings: SmoothSettings
     preparation: Preparation
-    notes: Notes
+    notes: SmoothingNotes
     advance: Callable[[float], None]
 
     def smooth_person(self, person: int) -> tuple[Array, NDArray[np.bool_]]:
