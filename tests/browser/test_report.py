@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 Open = Callable[..., "Page"]
 BLUE, ORANGE = (0x4C, 0xC3, 0xFF), (0xFF, 0xA0, 0x3C)  # over a video
-PLAIN_BLUE = (0x00, 0x72, 0xB2)  # on a plain ground, light
+PLAIN_BLUE, PLAIN_GREEN = (0x00, 0x72, 0xB2), (0x00, 0x79, 0x5A)  # on a plain ground, light
+SIDES = (0x6F, 0x4B, 0xC6), (0xC5, 0x28, 0x4D)  # left and right in 3D, light
 GAUSSIAN = ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=1)),))
 
 
@@ -54,8 +55,9 @@ def pixels(page: Page, places: np.ndarray, radius: int = 2) -> np.ndarray:
                 const side = 2 * radius + 1;
                 const pen = canvas.getContext("2d");
                 return places.map(([x, y]) => {
-                    const left = Math.round((x - view.left) * scale) - radius;
-                    const top = Math.round((y - view.top) * scale) - radius;
+                    const [beside, above] = [canvas.width - view.width * scale, canvas.height - view.height * scale];
+                    const left = Math.round((x - view.left) * scale + beside / 2) - radius;
+                    const top = Math.round((y - view.top) * scale + above / 2) - radius;
                     const data = pen.getImageData(left, top, side, side).data;
                     return Array.from({ length: side * side }, (_, i) => Array.from(data.slice(4 * i, 4 * i + 4)));
                 });
@@ -126,7 +128,7 @@ def test_hiding_a_track_shows_the_one_under_it(demo_page: Page, demo_folder: Pat
     assert count(demo_page, ".stage canvas", BLUE) == [0]
     assert near(pixels(demo_page, body(raw, 61), radius=5), ORANGE).all()
     demo_page.get_by_role("checkbox", name="Detected").uncheck(force=True)
-    demo_page.locator("#trail").uncheck()
+    demo_page.locator("#trail").select_option("")
     assert (pixels(demo_page, body(raw, 61), radius=5)[..., 3] == 0).all()
 
 
@@ -244,7 +246,7 @@ def test_zooming_keeps_the_skeleton_on_the_video(demo_page: Page, demo_folder: P
         """([x, y]) => {
             const { view, video, box } = poseworks.stages[0];
             const out = new Float32Array(2);
-            view.place([x, y], 0, out, 0);
+            view.place({ positions: [x, y], at: () => 0 }, 0, 0, 0, out, 0);
             const frame = video.getBoundingClientRect(); // after the zoom
             const outer = box.getBoundingClientRect();
             const fit = Math.min(frame.width / 1280, frame.height / 380);
@@ -271,7 +273,7 @@ def test_three_dimensions_turn_and_play_without_a_video(tmp_path: Path, open_pag
     page.mouse.move(box["x"] + 500, box["y"] + 220, steps=4)
     page.mouse.up()
     assert canvas.screenshot() != before
-    assert count(page, ".stage canvas", PLAIN_BLUE)[0] > 300
+    assert min(count(page, ".stage canvas", colour)[0] for colour in SIDES) > 300
     page.keyboard.press("Space")
     page.wait_for_function("() => poseworks.clock.frame > 5")
 
@@ -285,6 +287,326 @@ def test_heads_are_up_whatever_the_axes(tmp_path: Path, open_page: Open) -> None
         write_report(path, Report(name, (ReportTrack("Walk", turned),)))
         page = open_page(path)
         assert page.evaluate("poseworks.stages[0].view.up") == name
+
+
+def in_space(page: Page, expression: str) -> Any:
+    """An expression about `stage`, the 3D one."""
+    return page.evaluate(f"() => {{ const stage = poseworks.stages.at(-1); return {expression}; }}")
+
+
+def lifted(frames: int = 118, people: int = 1, *, frame: str = "root", unit: str = "normalised") -> PoseSequence:
+    """Walking people in camera axes, 4 m away, or about the pelvis of each frame."""
+    poses = walking_poses(frames, people, rng=np.random.default_rng(0))
+    x, y, z = np.moveaxis(poses.positions, -1, 0)
+    positions = np.stack((y, -z, 4 - x), -1)
+    if frame == "root":
+        positions = positions - positions[:, :, :1]
+    return poses.replace(positions=positions, frame=frame, unit=unit)
+
+
+@pytest.fixture
+def both(demo_folder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """`both(poses3d)`: a page with the demo's video, its 2D tracks and this one in 3D."""
+
+    def write(poses: PoseSequence) -> Path:
+        flat = [read_poses(demo_folder / name) for name in ("poses2d.npz", "poses2d.smooth.npz")]
+        tracks = (
+            ReportTrack("Detected", flat[0], "orange", False),
+            ReportTrack("Smoothed", flat[1]),
+            ReportTrack("Lifted", poses, "green"),
+        )
+        write_report(tmp_path / "both.html", Report("Both", tracks, video=demo_clip().video))
+        return tmp_path / "both.html"
+
+    return write
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1600, True), (1000, True), (700, False), (360, False)])
+def test_2d_and_3d_stand_side_by_side_where_there_is_room(
+    both: Callable[..., Path], demo_folder: Path, open_page: Open, width: int, beside: bool
+) -> None:
+    page = open_page(both(lifted()), width=width, height=800)
+    go(page, 61)
+    boxes = [stage.bounding_box() for stage in page.locator(".stage").all()]
+    video, space = (box for box in boxes if box is not None)
+    if beside:
+        assert (video["y"], video["height"]) == (space["y"], space["height"])
+        assert video["x"] + video["width"] <= space["x"] + 0.5
+    else:
+        assert video["y"] + video["height"] <= space["y"] + 1.5
+        assert video["width"] == pytest.approx(space["width"], abs=1)
+    assert min(space["width"], space["height"]) >= 280
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert near(pixels(page, body(read_poses(demo_folder / "poses2d.smooth.npz"), 61), radius=3), BLUE).all()
+    assert min(count(page, ".stage.space canvas", colour)[0] for colour in SIDES) > 100
+
+
+def test_3d_moves_in_step_with_the_video(both: Callable[..., Path], open_page: Open) -> None:
+    slower = lifted(59).replace(fps=15.0)  # half the video's rate
+    page = open_page(both(slower))
+    drawn = set()
+    for frame in (20, 60, 61, 100):
+        go(page, frame)
+        assert in_space(page, "stage.frameOf(stage.tracks[0])") == frame // 2
+        drawn.add(in_space(page, "stage.canvas.toDataURL()"))
+    assert len(drawn) == 3  # 60 and 61 are one frame of it
+    page.keyboard.press("Home")
+    page.wait_for_function("() => poseworks.clock.frame === 0")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => poseworks.clock.frame > 20")
+    assert in_space(page, "stage.frameOf(stage.tracks[0])") >= 10
+
+
+def test_somebody_who_squats_sinks_and_stays_on_the_ground(tmp_path: Path, open_page: Open) -> None:
+    """About the pelvis it is the feet that rise; on the ground it has to be the pelvis that sinks."""
+    poses = lifted(120)
+    down = 0.4 * np.sin(np.linspace(0, np.pi, 120))[:, None]
+    feet = [j for j, name in enumerate(poses.joint_names) if "ankle" in name]
+    positions = poses.positions.copy()
+    positions[0, :, :, 1] = positions[0, :1, :, 1]
+    positions[0][:, feet, 1] = positions[0, :, feet, 1].max() - down
+    positions[0, 60, feet[0], 1] += 5  # one wild frame
+    write_report(tmp_path / "squat.html", Report("Squat", (ReportTrack("a", poses.replace(positions=positions)),)))
+    page = open_page(tmp_path / "squat.html")
+    heights = np.array(
+        in_space(
+            page,
+            """[...Array(120).keys()].map((t) => ["left_ankle", "pelvis"].map((name) => {
+                const { tracks: [track], view } = stage;
+                return view.where(track, 0, t, track.joints.indexOf(name))[1] - view.ground;
+            }))""",
+        )
+    )
+    rest = np.delete(np.arange(120), 60)
+    assert np.abs(heights[rest, 0]).max() < 0.02
+    standing = positions[0, 0, feet, 1].max()
+    np.testing.assert_allclose(heights[rest, 1], standing - down[rest, 0], atol=0.02)
+    assert max(in_space(page, "stage.view.size")) < 2.5  # the wild joint does not make everybody small
+
+
+def test_people_without_a_place_stand_side_by_side(tmp_path: Path, open_page: Open) -> None:
+    for frame in ("root", "camera"):
+        poses = lifted(60, 3, frame=frame, unit="m")
+        write_report(tmp_path / f"{frame}.html", Report("Three", (ReportTrack("Lifted", poses),)))
+        page = open_page(tmp_path / f"{frame}.html")
+        pelvis = in_space(page, "[0, 1, 2].map((p) => stage.view.where(stage.tracks[0], p, 30, 0))")
+        if frame == "root":
+            assert np.diff([x for x, _, _ in pelvis]).min() > 0.5
+            assert {z for _, _, z in pelvis} == {0}
+        else:  # at their places: y down, z away
+            expected = poses.positions[:, 30, 0] * [1, -1, -1]
+            np.testing.assert_allclose(pelvis, expected, atol=1e-6)
+
+
+def test_the_path_is_drawn_where_there_is_one(tmp_path: Path, open_page: Open) -> None:
+    found = {}
+    for frame in ("root", "camera"):
+        track = ReportTrack("Lifted", lifted(90, frame=frame, unit="m"), "green")
+        write_report(tmp_path / f"{frame}.html", Report("Path", (track,)))
+        page = open_page(tmp_path / f"{frame}.html")
+        go(page, 80)
+        found[frame] = count(page, ".stage canvas", PLAIN_GREEN)[0]
+    assert found["root"] == 0
+    assert found["camera"] > 150
+
+
+def test_the_unit_is_said_and_metres_only_of_metres(tmp_path: Path, open_page: Open) -> None:
+    said = {}
+    for unit in ("normalised", "m", "mm"):
+        poses = lifted(20, unit=unit)
+        poses = poses.replace(positions=poses.positions * (1000 if unit == "mm" else 1))
+        write_report(tmp_path / f"{unit}.html", Report("Unit", (ReportTrack("Lifted", poses),)))
+        said[unit] = open_page(tmp_path / f"{unit}.html").locator(".stage .caption").text_content() or ""
+    assert "Grid 0.5 (normalised, not metres) · pelvis held in place" in said["normalised"]
+    assert "Grid 0.5 m ·" in said["m"]
+    assert "Grid 500 mm ·" in said["mm"]
+
+
+def test_hands_turn_move_and_zoom_the_3d_view(both: Callable[..., Path], open_page: Open) -> None:
+    page = open_page(both(lifted()), height=700)
+    frame = page.evaluate("poseworks.clock.frame")
+    canvas = page.locator(".stage.space canvas")
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(400)  # a page that has just scrolled keeps the wheel
+    box = canvas.bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def view() -> dict[str, float]:
+        return in_space(
+            page, 'Object.fromEntries(["yaw", "pitch", "magnify", "panX", "panY"].map((k) => [k, stage.view[k]]))'
+        )
+
+    def drag(by: tuple[int, int]) -> None:
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + by[0], middle[1] + by[1], steps=4)
+        page.mouse.up()
+
+    start = view()
+    drag((50, 25))
+    turned = view()
+    assert turned["yaw"] - start["yaw"] == pytest.approx(-0.4)
+    assert turned["pitch"] - start["pitch"] == pytest.approx(0.2)
+    page.keyboard.down("Shift")
+    drag((30, 0))
+    page.keyboard.up("Shift")
+    assert view()["panX"] * box["height"] == pytest.approx(30, abs=1)
+    assert view()["yaw"] == turned["yaw"]
+
+    page.mouse.move(middle[0] + 40, middle[1])
+    under = (
+        "() => { const at = new Float32Array(2); stage.view.place(stage.tracks[0], 0, 60, 0, at, 0); return [...at]; }"
+    )
+    before = in_space(page, f"({under})()")
+    scrolled = page.evaluate("scrollY")
+    page.mouse.wheel(0, -200)
+    page.wait_for_function("() => poseworks.stages.at(-1).view.magnify > 1.2")
+    after, factor = in_space(page, f"({under})()"), view()["magnify"]
+    pointer = np.array([box["width"] / 2 + 40, box["height"] / 2])  # stays where it is
+    np.testing.assert_allclose((np.array(after) - pointer), (np.array(before) - pointer) * factor, atol=2)
+    assert page.evaluate("scrollY") == scrolled
+
+    page.get_by_role("button", name="Reset the view").click()
+    page.wait_for_function("() => poseworks.stages.at(-1).going === null")
+    assert view() == start
+    for name, (yaw, pitch) in {"front": (0, 0), "side": (-np.pi / 2, 0), "top": (0, np.pi / 2)}.items():
+        button = page.get_by_role("button", name=f"From the {name}")
+        button.click()
+        page.wait_for_function("() => poseworks.stages.at(-1).going === null")
+        assert (view()["yaw"], view()["pitch"]) == pytest.approx((yaw, pitch))
+        assert button.get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Nearer").click()
+    assert view()["magnify"] == pytest.approx(1.25)
+    assert page.evaluate("poseworks.clock.frame") == frame  # nothing of this moved the clip
+
+
+def test_the_front_is_what_the_camera_saw(tmp_path: Path, open_page: Open) -> None:
+    """Right stays right and what is nearer to the camera is drawn larger."""
+    poses = lifted(30, 2, frame="camera", unit="m")
+    write_report(tmp_path / "front.html", Report("Front", (ReportTrack("Lifted", poses),)))
+    page = open_page(tmp_path / "front.html")
+    page.keyboard.press("1")
+    page.wait_for_function("() => poseworks.stages.at(-1).going === null")
+    places = in_space(
+        page,
+        """["pelvis", "head_top"].map((name) => [0, 1].map((p) => {
+            const at = new Float32Array(2);
+            const { tracks: [track], view } = stage;
+            const nearer = view.place(track, p, 20, track.joints.indexOf(name), at, 0);
+            return [...at, nearer];
+        }))""",
+    )
+    pelvis, head = np.array(places)
+    far, close = poses.positions[:, 20, 0, 2].argmax(), poses.positions[:, 20, 0, 2].argmin()
+    assert (head[:, 1] < pelvis[:, 1]).all()
+    assert pelvis[close, 2] > pelvis[far, 2]
+    assert np.sign(np.diff(pelvis[:, 0])) == np.sign(np.diff(poses.positions[:, 20, 0, 0]))
+
+
+def test_keys_turn_the_focused_view_and_else_step(both: Callable[..., Path], open_page: Open) -> None:
+    page = open_page(both(lifted()))
+    go(page, 40)
+    yaw = in_space(page, "stage.view.yaw")
+    page.locator(".stage.space canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("+")
+    turned = in_space(page, "[stage.view.yaw, stage.view.panY > 0, stage.view.magnify]")
+    assert turned == [pytest.approx(yaw - 0.1), True, pytest.approx(1.25)]
+    assert page.evaluate("poseworks.clock.target") == 40
+    page.locator("h1").click()
+    page.locator(".stage.space canvas").click(position={"x": 40, "y": 90})  # a click does not take the arrow keys
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => poseworks.clock.frame === 41")
+    page.keyboard.press("3")
+    page.wait_for_function("() => poseworks.stages.at(-1).going === null")
+    assert in_space(page, "stage.view.pitch") == pytest.approx(np.pi / 2)
+
+
+def test_two_fingers_zoom_and_move(both: Callable[..., Path], open_page: Open) -> None:
+    page = open_page(both(lifted()))
+    found = in_space(
+        page,
+        """(() => {
+            const finger = (name, id, x, y) => {
+                const { left, top } = stage.canvas.getBoundingClientRect();
+                const place = { clientX: left + x, clientY: top + y, buttons: 1 };
+                stage.canvas.dispatchEvent(new PointerEvent(name, { pointerId: id, pointerType: "touch", ...place }));
+            };
+            stage.canvas.setPointerCapture = () => {};
+            const before = { ...stage.view };
+            finger("pointerdown", 1, 100, 150);
+            finger("pointerdown", 2, 200, 150);
+            finger("pointermove", 2, 250, 150);
+            finger("pointermove", 1, 50, 150);
+            finger("pointerup", 1, 50, 150);
+            finger("pointerup", 2, 250, 150);
+            return [stage.view.magnify / before.magnify, stage.view.yaw - before.yaw, stage.fingers.size];
+        })()""",
+    )
+    assert found == [pytest.approx(2), 0, 0]
+
+
+def test_trails_are_chosen_and_have_a_length(both: Callable[..., Path], open_page: Open) -> None:
+    page = open_page(both(lifted()))
+    go(page, 100)
+    assert page.locator("#trail option").all_text_contents() == [
+        "none",
+        "this joint",
+        "hands and feet",
+        "wrists",
+        "ankles",
+    ]
+    inked = []
+    for trail, reach in (("", "1"), ("ankles", "1"), ("limbs", "1"), ("limbs", "0")):
+        page.locator("#trail").select_option(trail)
+        if trail:
+            page.locator("#reach").select_option(reach)
+        inked.append(sum(count(page, ".stage.space canvas", colour)[0] for colour in SIDES))
+    assert inked == sorted(inked)
+    assert inked[0] < 0.9 * inked[1]
+    assert page.locator("#reach").is_visible()
+
+
+def test_before_and_after_in_3d_keep_their_colours(tmp_path: Path, open_page: Open) -> None:
+    poses = walking_poses(30, rng=np.random.default_rng(0))
+    shifted = poses.replace(positions=poses.positions + np.float32(0.1))
+    tracks = ReportTrack("Detected", poses, "orange", False), ReportTrack("Smoothed", shifted)
+    write_report(tmp_path / "two.html", Report("Two", tracks))
+    page = open_page(tmp_path / "two.html")
+    assert count(page, ".stage canvas", PLAIN_BLUE)[0] > 300
+    assert count(page, ".stage canvas", (0xC8, 0x5A, 0x00))[0] > 30
+    page.get_by_label("Left/right colours").check()
+    assert min(count(page, ".stage canvas", colour)[0] for colour in SIDES) > 100
+    assert count(page, ".stage canvas", (0xC8, 0x5A, 0x00))[0] > 30
+
+
+def test_a_joint_clicked_in_3d_shows_its_curves_in_3d(both: Callable[..., Path], open_page: Open) -> None:
+    page = open_page(both(lifted()))
+    go(page, 50)
+    x, y = in_space(
+        page,
+        """(() => { const at = new Float32Array(2); const [track] = stage.tracks;
+            stage.view.place(track, 0, 50, track.joints.indexOf("head_top"), at, 0); return [...at]; })()""",
+    )
+    page.locator(".stage.space canvas").click(position={"x": x, "y": y})
+    assert page.locator("#curves-title").text_content() == "head top"
+    assert page.locator("#source").input_value() == "3"
+    captions = page.locator(".plot .caption").all_text_contents()
+    assert [
+        text.startswith(name) for text, name in zip(captions, ["x", "y", "z", "Speed", "Acceleration"], strict=True)
+    ]
+    assert "normalised/s" in captions[3]
+
+
+def test_3d_alone_stands_beside_its_video(tmp_path: Path, open_page: Open) -> None:
+    write_report(tmp_path / "v.html", Report("V", (ReportTrack("Lifted", lifted()),), video=demo_clip().video))
+    page = open_page(tmp_path / "v.html")
+    go(page, 60)
+    assert page.evaluate("poseworks.stages.map((stage) => stage.tracks.length)") == [0, 1]
+    assert page.evaluate("poseworks.stages[0].video.videoWidth") == 1280
 
 
 def test_a_video_that_cannot_be_played_leaves_the_skeletons(tmp_path: Path, open_page: Open) -> None:

@@ -23,7 +23,7 @@ from poseworks.core.files import atomic_path, refuse_existing
 from poseworks.core.report.embed import Blob, embed_tracks, embed_video
 from poseworks.core.report.types import Cell, Figure, Report, Table, Verdict
 
-_SCRIPTS = ("tracks.js", "clock.js", "view.js", "stage.js", "curves.js", "page.js")
+_SCRIPTS = ("tracks.js", "clock.js", "view.js", "space.js", "stage.js", "space_stage.js", "curves.js", "page.js")
 _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": ""}
 
 

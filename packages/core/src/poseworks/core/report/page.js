@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const ICONS = {
   play: "M3 1.5v13l11-6.5z", pause: "M3 2h4v12H3zM9 2h4v12H9z",
   back: "M4 2h2v12H4zM14 2v12L6.5 8z", forward: "M10 2h2v12h-2zM2 2v12l7.5-6z",
+  reset: "M8 2.2a5.8 5.8 0 1 1-5.6 4.3l1.6.4A4.1 4.1 0 1 0 8 3.9V6.6L3.9 3.3 8 0z",
 };
 
 function setIcon(button, name) {
@@ -54,15 +55,15 @@ function compareVideo(video, track) {
 }
 
 function writeFacts(tracks) {
-  const facts = tracks.map((track) => {
+  const labels = new Map(); // of the tracks that have these facts
+  for (const track of tracks) {
     const people = track.P === 1 ? "1 person" : `${track.P} people`;
     const where = `${track.D}D ${track.unit}, ${track.frame} frame`;
     const frames = track.T === 1 ? "1 frame" : `${track.T.toLocaleString("en")} frames`;
-    return `${track.label}: ${people}, ${frames} at ${Number(track.fps.toFixed(2))} fps, ` +
-      `${track.skeleton} (${track.J} joints), ${where}`;
-  });
-  $("facts").textContent = [...new Set(facts.map((text) => text.replace(/^.*?: /, "")))].length === 1
-    ? facts[0].replace(/^.*?: /, "") : facts.join("  ·  ");
+    const text = `${people}, ${frames} at ${Number(track.fps.toFixed(2))} fps, ${track.skeleton} (${track.J} joints), ${where}`;
+    labels.set(text, [...(labels.get(text) ?? []), track.label]);
+  }
+  $("facts").textContent = [...labels].map(([text, of]) => (labels.size > 1 ? `${of.join(", ")}: ${text}` : text)).join("  ·  ");
   const exact = tracks.every((track) => track.type === "float32");
   const rounding = exact ? "exactly (float32)" : "rounded to 16 bits: " + tracks.map((track) =>
     `${track.label} to ±${Math.max(...track.step.map((step) => step / 2)).toPrecision(2)} ${track.unit}`).join(", ");
@@ -141,19 +142,62 @@ function addTransport(state, stages) {
   });
   $("speed").addEventListener("change", () => clock.setRate(Number($("speed").value)));
   $("loop").addEventListener("change", () => (clock.loop = $("loop").checked));
-  for (const name of ["follow", "trail"]) {
-    $(name).addEventListener("change", () => {
-      state[name] = $(name).checked;
-      stages.forEach((stage) => (stage.size(), stage.draw()));
-    });
-  }
+  $("follow").addEventListener("change", () => {
+    state.follow = $("follow").checked;
+    arrange(stages);
+  });
+  $("sides").checked = state.sides;
+  $("sides-field").hidden = stages.every((stage) => !(stage instanceof SpaceStage) || stage.tracks.length < 2);
+  $("sides").addEventListener("change", () => {
+    state.sides = $("sides").checked;
+    stages.forEach((stage) => stage.draw());
+  });
+  addTrails(state, stages);
   clock.addEventListener("state", () => {
     setIcon($("play"), clock.playing ? "pause" : "play");
     $("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
   });
 }
 
-function addKeys(clock) {
+/** Which joints leave a trail, and how long: what these skeletons have, and what does not stand still by definition. */
+function addTrails(state, stages) {
+  for (const [value, { label, joints }] of Object.entries(TRAILS)) {
+    const moves = (track) => track.frame !== "root" || value !== "pelvis";
+    const there = (track) => !joints || (moves(track) && joints.some((name) => track.joints.includes(name)));
+    if (state.tracks.some(there)) $("trail").append(new Option(label, value));
+  }
+  $("trail").value = state.trail;
+  $("reach").value = String(state.reach);
+  const refresh = () => {
+    [state.trail, state.reach] = [$("trail").value, Number($("reach").value)];
+    $("reach").hidden = !state.trail;
+    stages.forEach((stage) => stage.draw());
+  };
+  $("trail").addEventListener("change", refresh);
+  $("reach").addEventListener("change", refresh);
+}
+
+/** Side by side where there is room for both, as high as the video needs; else one under the other. */
+function arrange(stages) {
+  const holder = $("stages");
+  const [image, space] = [ImageStage, SpaceStage].map((kind) => stages.find((stage) => stage instanceof kind));
+  const width = holder.clientWidth;
+  const beside = Boolean(image && space) && width >= 720;
+  holder.classList.toggle("beside", beside);
+  image?.size(beside);
+  holder.style.gridTemplateColumns = "";
+  holder.style.height = "";
+  if (beside) {
+    const screen = window.innerHeight;
+    const share = Math.min(Math.max(image.aspect / (image.aspect + 1.05), 0.36), 0.62);
+    const wanted = (width * share) / image.aspect;
+    holder.style.gridTemplateColumns = `minmax(0, ${share}fr) minmax(0, ${1 - share}fr)`;
+    holder.style.height = `${Math.round(Math.min(Math.max(wanted, 0.4 * screen, 300), Math.max(0.66 * screen, 300)))}px`;
+  }
+  stages.forEach((stage) => stage.draw());
+}
+
+function addKeys(clock, space) {
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || /^(select|textarea|summary)$/i.test(event.target.tagName)) return;
     const isButton = /^button$/i.test(event.target.tagName) || event.target.type === "checkbox";
@@ -162,7 +206,7 @@ function addKeys(clock) {
     else if (event.key in steps) clock.step(steps[event.key] * (event.shiftKey ? 10 : 1));
     else if (event.key === "Home") clock.seek(0);
     else if (event.key === "End") clock.seek(clock.last);
-    else return;
+    else if (!space?.press(event.key)) return;
     event.preventDefault();
   });
 }
@@ -179,6 +223,7 @@ function nameAndTime(track, person) {
 function addChoices(state, stages, curves) {
   const refresh = () => {
     const track = state.tracks.find((each) => each.D === state.dims);
+    $("source").value = String(state.dims);
     $("curves-title").textContent = state.joint.replaceAll("_", " ") || "Curves";
     $("joint").replaceChildren(...track.joints.map((name) => new Option(name.replaceAll("_", " "), name)));
     $("joint").value = state.joint;
@@ -188,7 +233,8 @@ function addChoices(state, stages, curves) {
     curves.choose();
     stages.forEach((stage) => stage.draw());
   };
-  state.choose = (person, joint) => {
+  state.choose = (person, joint, ofDims = state.dims) => {
+    state.dims = ofDims;
     const track = state.tracks.find((each) => each.D === state.dims);
     Object.assign(state, { person, joint: track.joints.includes(joint) ? joint : (track.joints[0] ?? "") });
     refresh();
@@ -209,10 +255,7 @@ function addChoices(state, stages, curves) {
       state.clock.seek(span[0]);
     }
   });
-  $("source").addEventListener("change", () => {
-    state.dims = Number($("source").value);
-    state.choose(state.person, state.joint);
-  });
+  $("source").addEventListener("change", () => state.choose(state.person, state.joint, Number($("source").value)));
   $("span").addEventListener("change", () => {
     state.span = Number($("span").value);
     curves.draw(true);
@@ -229,18 +272,26 @@ async function start() {
   const facts = JSON.parse($("data").textContent);
   const tracks = facts.tracks.map((each, number) => new Track(each, number));
   const leader = tracks.reduce((best, track) => (track.T > best.T ? track : best));
-  const overlay = tracks.some((track) => track.overlay);
-  const video = overlay ? await openVideo(facts.video) : null;
-  if (facts.video && !overlay) say("The poses are not in pixels of an image, so the video is not shown under them.");
+  const [flat, solid] = [2, 3].map((dims) => tracks.filter((track) => track.D === dims));
+  const overlay = flat.some((track) => track.overlay);
+  const video = overlay || !flat.length ? await openVideo(facts.video) : null;
+  if (facts.video && flat.length && !overlay) say("The poses are not in pixels of an image: the video is not shown under them.");
   const clock = new Clock(leader, video);
   const state = {
     clock, tracks, dims: tracks[0].D, person: 0, joint: firstJoint(tracks[0]), span: 0,
-    people: Math.max(...tracks.map((track) => track.P)), follow: false, trail: true,
+    people: Math.max(...tracks.map((track) => track.P)), follow: false, trail: solid.length ? "limbs" : "joint",
+    reach: solid.length ? 1 : 0.5, sides: solid.length === 1,
   };
-  const stages = [2, 3].map((dims) => tracks.filter((track) => track.D === dims)).filter((group) => group.length)
-    .map((group) => new Stage(group, state, group[0].D === 2 ? video : null));
+  const stages = [];
+  if (flat.length || video) stages.push(new ImageStage(flat, state, video));
+  if (solid.length) stages.push(new SpaceStage(solid, state));
   $("stages").append(...stages.map((stage) => stage.box));
+  $("space-keys").hidden = !solid.length;
   document.body.classList.toggle("tall", stages.length === 1 && stages[0].view.aspect < 1.15);
+  document.body.classList.toggle("both", stages.length === 2);
+  arrange(stages);
+  new ResizeObserver(() => arrange(stages)).observe($("stages"));
+  window.addEventListener("resize", () => arrange(stages));
   const curves = new Curves(state, $("plots"));
   const redraw = () => {
     stages.forEach((stage) => stage.draw());
@@ -249,10 +300,10 @@ async function start() {
   writeFacts(tracks);
   addToggles(tracks, redraw);
   addTransport(state, stages);
-  addKeys(clock);
+  addKeys(clock, stages.find((stage) => stage instanceof SpaceStage));
   addChoices(state, stages, curves);
   if (video) {
-    compareVideo(video, tracks.find((track) => track.overlay));
+    compareVideo(video, tracks.find((track) => track.overlay) ?? leader);
     video.addEventListener("error", () => {
       video.hidden = true;
       say("The video stopped playing; the skeletons go on without it.");

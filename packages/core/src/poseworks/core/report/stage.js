@@ -1,43 +1,36 @@
-// Stage: one picture of the player, a canvas over the video (2D) or over a plain ground (2D or 3D).
+// Stage: one picture of the player. What 2D and 3D share is here, with the 2D one, which lies over the video.
+
+/** Joints whose trails can be drawn together; "joint" is the chosen one. */
+const TRAILS = {
+  joint: { label: "this joint" },
+  limbs: { label: "hands and feet", joints: ["left_wrist", "right_wrist", "left_ankle", "right_ankle"] },
+  wrists: { label: "wrists", joints: ["left_wrist", "right_wrist"] },
+  ankles: { label: "ankles", joints: ["left_ankle", "right_ankle"] },
+  pelvis: { label: "pelvis", joints: ["pelvis", "mid_hip"] },
+};
+const FADES = 8; // steps in which a trail fades
 
 class Stage {
-  /** `state` is shared by the page: {clock, person, joint, follow, trail, tracks}. */
-  constructor(tracks, state, video) {
+  /** `state` is shared by the page: {clock, person, people, joint, follow, trail, reach, sides}. */
+  constructor(tracks, state, view) {
     this.tracks = tracks;
     this.state = state;
-    this.video = video;
-    this.is3d = tracks[0].D === 3;
-    this.view = this.is3d ? new SpaceView(tracks) : new ImageView(tracks, video);
+    this.view = view;
     this.box = document.createElement("div");
-    this.box.className = this.is3d ? "stage space" : "stage";
-    if (video) this.box.append(video);
+    this.box.className = "stage";
     this.canvas = document.createElement("canvas");
-    this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", this.describe());
     this.box.append(this.canvas);
     this.pen = this.canvas.getContext("2d");
-    this.size();
-    if (this.is3d) this.addOrbit();
     this.addPicking();
     new ResizeObserver(() => this.draw()).observe(this.box);
   }
 
-  describe() {
-    const labels = this.tracks.map((track) => track.label).join(" and ");
-    const ground = this.video ? "over the video" : "on a plain ground";
-    return `Skeletons, ${labels}, ${this.is3d ? "in 3D; drag to turn" : ground}. Click a joint to see its curves.`;
-  }
-
-  /** As wide as the page, but never taller than two thirds of the window; zoomed in, no wider than a cinema's screen. */
-  size() {
-    if (this.is3d) return;
-    const aspect = this.state.follow ? Math.min(this.view.aspect, 1.78) : this.view.aspect;
-    this.box.style.aspectRatio = String(aspect);
-    this.box.style.width = `min(100%, ${(66 * aspect).toFixed(2)}vh)`;
+  get labels() {
+    return this.tracks.map((track) => track.label).join(" and ");
   }
 
   get overVideo() {
-    return Boolean(this.video) && !this.video.hidden;
+    return false;
   }
 
   /** Frame of a track at the moment on show: other tracks may have other rates than the one that leads. */
@@ -56,28 +49,18 @@ class Stage {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
     }
-    const pen = this.pen;
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
+    this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.pen.clearRect(0, 0, width, height);
     this.view.aim(width, height, this.followed());
-    this.moveVideo();
-    if (this.is3d) this.view.drawGround(pen, cssValue("--grid"));
     const shown = this.tracks.filter((track) => track.shown);
-    if (this.state.trail) for (const track of shown) this.drawTrail(track);
-    for (const track of shown) for (let p = 0; p < track.P; p++) this.drawPerson(track, p);
+    this.drawScene(shown, width, height);
     if (this.state.people > 1) this.drawNames(shown);
   }
 
   followed() {
     const { follow, person } = this.state;
     const track = this.tracks.find((each) => each.bold) ?? this.tracks[0];
-    return follow && person < track.P ? { track, person, frame: this.frameOf(track) } : null;
-  }
-
-  moveVideo() {
-    if (!this.video) return;
-    const { zoom } = this.view;
-    this.video.style.transform = zoom ? `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})` : "";
+    return follow && track && person < track.P ? { track, person, frame: this.frameOf(track) } : null;
   }
 
   /** Line width that suits the person's size on the canvas. */
@@ -88,35 +71,30 @@ class Stage {
     return Math.min(Math.max(size / 90, 1.6), 5);
   }
 
-  /** Canvas places (J x 2) and opacities (J, 0 where unseen) of one person. */
+  /** Canvas places (J x 2), how much larger each is drawn (J) and opacities (J, 0 where unseen) of one person. */
   places(track, person, frame) {
     const points = new Float32Array(track.J * 2);
+    const nearer = new Float32Array(track.J);
     const alphas = new Float32Array(track.J);
     const dimmed = this.state.people > 1 && person !== this.state.person ? 0.45 : 1;
     for (let j = 0; j < track.J; j++) {
-      const at = track.at(person, frame, j);
-      if (Number.isNaN(track.positions[at])) continue;
-      this.view.place(track.positions, at, points, 2 * j);
+      if (Number.isNaN(track.positions[track.at(person, frame, j)])) continue;
+      nearer[j] = this.view.place(track, person, frame, j, points, 2 * j);
       const sure = track.confidence ? track.confidence[(person * track.T + frame) * track.J + j] / 255 : 1;
       alphas[j] = dimmed * (0.5 + 0.5 * sure);
     }
-    return { points, alphas };
+    return { points, nearer, alphas };
   }
 
-  drawPerson(track, person) {
-    const frame = this.frameOf(track);
-    if (frame < 0) return;
-    const { points, alphas } = this.places(track, person, frame);
-    const colour = colourOf(track, this.overVideo);
-    drawSkeleton(this.pen, points, alphas, track, colour, this.weight(track, person, frame), this.overVideo);
+  /** A ring around the joint whose curves are shown. */
+  drawChosen(track, person, { points, alphas }) {
     const chosen = track.joints.indexOf(this.state.joint);
-    if (person === this.state.person && chosen >= 0 && alphas[chosen] && track.bold) {
-      this.pen.strokeStyle = this.overVideo ? "#fff" : cssValue("--ink");
-      this.pen.lineWidth = 1.5;
-      this.pen.beginPath();
-      this.pen.arc(points[2 * chosen], points[2 * chosen + 1], 9, 0, 2 * Math.PI);
-      this.pen.stroke();
-    }
+    if (person !== this.state.person || chosen < 0 || !alphas[chosen] || !track.bold) return;
+    this.pen.strokeStyle = this.overVideo ? "#fff" : cssValue("--ink");
+    this.pen.lineWidth = 1.5;
+    this.pen.beginPath();
+    this.pen.arc(points[2 * chosen], points[2 * chosen + 1], 9, 0, 2 * Math.PI);
+    this.pen.stroke();
   }
 
   /** Each person's number over the head, once, from the track that is drawn last. */
@@ -148,37 +126,56 @@ class Stage {
     pen.globalAlpha = 1;
   }
 
-  /** The chosen joint's path over the second around this frame; what is to come is fainter. */
-  drawTrail(track) {
-    const joint = track.joints.indexOf(this.state.joint);
-    const now = this.frameOf(track);
-    const { person } = this.state;
-    if (joint < 0 || now < 0 || person >= track.P) return;
-    if (Number.isNaN(track.positions[track.at(person, now, joint)])) return;
-    const reach = Math.max(Math.round(track.fps / 2), 2);
-    const place = new Float32Array(2);
-    const stretch = (from, to, alpha) => {
-      this.pen.globalAlpha = alpha;
-      this.pen.beginPath();
-      let down = false;
-      for (let t = Math.max(from, 0); t <= Math.min(to, track.T - 1); t++) {
-        const at = track.at(person, t, joint);
-        if (Number.isNaN(track.positions[at])) {
-          down = false;
-          continue;
+  /** The ways of the chosen person's joints, if seen now, to this frame; of a single joint also what comes, fainter. */
+  drawTrails(shown) {
+    const { trail, person, joint, reach } = this.state;
+    if (!trail) return;
+    const single = trail === "joint";
+    const wanted = single ? [joint] : TRAILS[trail].joints;
+    for (const track of shown.filter((each) => person < each.P && (single || each.bold))) {
+      const now = this.frameOf(track);
+      if (now < 0) continue;
+      const frames = reach ? Math.max(Math.round(reach * track.fps), 2) : track.T;
+      for (const j of wanted.map((name) => track.joints.indexOf(name)).filter((index) => index >= 0)) {
+        if (Number.isNaN(track.positions[track.at(person, now, j)])) continue;
+        this.pen.strokeStyle = this.colourOfJoint(track, j);
+        this.pen.lineWidth = track.bold ? 2.4 : 1.4;
+        this.pen.lineJoin = "round";
+        this.pen.lineCap = "butt"; // the parts of a trail would overlap, and show where they meet
+        for (let part = 0; part < FADES; part++) {
+          const [from, to] = [part, part + 1].map((each) => Math.round(now - frames * (1 - each / FADES)));
+          this.strokePath(track, person, j, from, to, 0.12 + (0.78 * (part + 1)) / FADES);
         }
-        this.view.place(track.positions, at, place, 0);
-        if (down) this.pen.lineTo(place[0], place[1]);
-        else this.pen.moveTo(place[0], place[1]);
-        down = true;
+        if (single) this.strokePath(track, person, j, now, now + frames, 0.35);
       }
-      this.pen.stroke();
-    };
-    this.pen.strokeStyle = colourOf(track, this.overVideo);
-    this.pen.lineWidth = track.bold ? 2.4 : 1.4;
-    stretch(now - reach, now, 0.9);
-    stretch(now, now + reach, 0.4);
+    }
     this.pen.globalAlpha = 1;
+  }
+
+  colourOfJoint(track) {
+    return colourOf(track, this.overVideo);
+  }
+
+  /** A joint's way between two frames, broken where it was not seen. */
+  strokePath(track, person, joint, first, last, alpha) {
+    const [from, to] = [Math.max(first, 0), Math.min(last, track.T - 1)];
+    if (from >= to) return;
+    const step = Math.ceil((to - from) / MOST_POINTS);
+    const place = new Float32Array(2);
+    let down = false;
+    this.pen.globalAlpha = alpha;
+    this.pen.beginPath();
+    for (let t = from; t <= to; t = t < to ? Math.min(t + step, to) : to + 1) {
+      if (Number.isNaN(track.positions[track.at(person, t, joint)])) {
+        down = false;
+        continue;
+      }
+      this.view.place(track, person, t, joint, place, 0);
+      if (down) this.pen.lineTo(place[0], place[1]);
+      else this.pen.moveTo(place[0], place[1]);
+      down = true;
+    }
+    this.pen.stroke();
   }
 
   /** The joint nearest to a click becomes the chosen one. */
@@ -192,65 +189,63 @@ class Stage {
           const { points, alphas } = this.places(track, person, frame);
           for (let j = 0; j < track.J; j++) {
             const distance = Math.hypot(points[2 * j] - event.offsetX, points[2 * j + 1] - event.offsetY);
-            if (alphas[j] && distance < best.distance) best = { distance, person, joint: track.joints[j] };
+            if (alphas[j] && distance < best.distance) best = { distance, person, joint: track.joints[j], dims: track.D };
           }
         }
       }
-      if (best.joint) this.state.choose(best.person, best.joint);
+      if (best.joint) this.state.choose(best.person, best.joint, best.dims);
     });
   }
+}
 
-  /** Drag turns the view; buttons (and ctrl + wheel) bring it nearer; a list says which way is up. */
-  addOrbit() {
-    const { canvas, view } = this;
-    let last = null;
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      last = [event.clientX, event.clientY];
-      this.dragged = false;
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      const [dx, dy] = [event.clientX - last[0], event.clientY - last[1]];
-      if (Math.abs(dx) + Math.abs(dy) > 2) this.dragged = true;
-      last = [event.clientX, event.clientY];
-      view.yaw -= dx * 0.008;
-      view.pitch = Math.min(Math.max(view.pitch + dy * 0.008, -1.5), 1.5);
-      this.draw();
-    });
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (last = null));
-    const magnify = (factor) => {
-      view.magnify = Math.min(Math.max(view.magnify * factor, 0.2), 12);
-      this.draw();
-    };
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey) return;
-      event.preventDefault();
-      magnify(Math.exp(-event.deltaY * 0.003));
-    }, { passive: false });
-    this.box.append(this.orbitButtons(magnify));
+/** 2D tracks over the video, or on a plain ground; the video alone where there are none. */
+class ImageStage extends Stage {
+  constructor(tracks, state, video) {
+    super(tracks, state, new ImageView(tracks, video));
+    this.video = video;
+    if (video) this.box.prepend(video);
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", this.describe());
+    this.size();
   }
 
-  orbitButtons(magnify) {
-    const corner = document.createElement("div");
-    corner.className = "corner";
-    const up = document.createElement("select");
-    up.setAttribute("aria-label", "Which axis points up");
-    for (const name of Object.keys(UPS)) up.append(new Option(name, name, false, name === this.view.up));
-    up.addEventListener("change", () => {
-      this.view.setUp(up.value);
-      this.draw();
-    });
-    corner.append(up);
-    for (const [sign, label, factor] of [["−", "Farther", 1 / 1.25], ["+", "Nearer", 1.25]]) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = sign;
-      button.setAttribute("aria-label", label);
-      button.addEventListener("click", () => magnify(factor));
-      corner.append(button);
+  describe() {
+    const ground = this.video ? "over the video" : "on a plain ground";
+    return this.tracks.length ? `Skeletons, ${this.labels}, ${ground}. Click a joint to see its curves.` : "Video";
+  }
+
+  /** Zoomed in, no wider than a cinema's screen. */
+  get aspect() {
+    return this.state.follow ? Math.min(this.view.aspect, 1.78) : this.view.aspect;
+  }
+
+  /** As wide as the page, but never taller than two thirds of the window; `fill`: as large as the place it is given. */
+  size(fill = false) {
+    this.box.style.aspectRatio = fill ? "auto" : String(this.aspect);
+    this.box.style.width = fill ? "auto" : `min(100%, ${(66 * this.aspect).toFixed(2)}vh)`;
+  }
+
+  get overVideo() {
+    return Boolean(this.video) && !this.video.hidden;
+  }
+
+  drawScene(shown) {
+    if (this.video) {
+      const { zoom } = this.view;
+      this.video.style.transform = zoom ? `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})` : "";
     }
-    return corner;
+    this.drawTrails(shown);
+    for (const track of shown) for (let p = 0; p < track.P; p++) this.drawPerson(track, p);
+  }
+
+  drawPerson(track, person) {
+    const frame = this.frameOf(track);
+    if (frame < 0) return;
+    const places = this.places(track, person, frame);
+    const colour = colourOf(track, this.overVideo);
+    const weight = this.weight(track, person, frame);
+    drawSkeleton(this.pen, places.points, places.alphas, track, colour, weight, this.overVideo);
+    this.drawChosen(track, person, places);
   }
 }
 

@@ -1,11 +1,10 @@
-// Views: from positions to places on a canvas, in 2D (as the camera saw it) and in 3D (turned by hand).
+// View: 2D positions as places on a canvas, and skeletons drawn there.
 
 const OVER_VIDEO = { orange: "#ffa03c", blue: "#4cc3ff", green: "#3fe0a0", pink: "#ff93d2" };
 
 /** The colour of a track: bright over a video, from the style sheet on a plain ground. */
 function colourOf(track, overVideo) {
-  if (overVideo) return OVER_VIDEO[track.colour];
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${track.colour}`).trim();
+  return overVideo ? OVER_VIDEO[track.colour] : cssValue(`--${track.colour}`);
 }
 
 /** 2D: image coordinates (x right, y down) fitted into the canvas; can follow a person. */
@@ -58,9 +57,12 @@ class ImageView {
     };
   }
 
-  place(positions, at, out, to) {
-    out[to] = positions[at] * this.scale + this.shiftX;
-    out[to + 1] = positions[at + 1] * this.scale + this.shiftY;
+  /** Writes the place of a joint on the canvas; returns how much larger things are drawn there: nothing is nearer. */
+  place(track, person, frame, joint, out, to) {
+    const at = track.at(person, frame, joint);
+    out[to] = track.positions[at] * this.scale + this.shiftX;
+    out[to + 1] = track.positions[at + 1] * this.scale + this.shiftY;
+    return 1;
   }
 }
 
@@ -68,126 +70,6 @@ class ImageView {
 function clampShift(shift, extent, start, size) {
   if (size <= extent) return (extent - size) / 2 - start;
   return Math.min(Math.max(shift, extent - start - size), -start);
-}
-
-const UPS = {
-  "z up": (p, at) => [p[at], p[at + 2], -p[at + 1]],
-  "y up": (p, at) => [p[at], p[at + 1], p[at + 2]],
-  "y down": (p, at) => [p[at], -p[at + 1], -p[at + 2]],
-};
-
-/** 3D: turned about the vertical and tilted, weak perspective, over a ground grid. */
-class SpaceView {
-  constructor(tracks) {
-    this.tracks = tracks;
-    this.yaw = -0.6;
-    this.pitch = 0.18;
-    this.magnify = 1;
-    this.setUp(upOf(tracks[0]));
-  }
-
-  setUp(up) {
-    this.up = up;
-    this.turned = UPS[up];
-    const low = [Infinity, Infinity, Infinity];
-    const high = [-Infinity, -Infinity, -Infinity];
-    for (const track of this.tracks) {
-      const bounds = track.bounds();
-      if (bounds.empty) continue;
-      for (const corner of [bounds.low, bounds.high]) {
-        this.turned(corner, 0).forEach((value, d) => {
-          low[d] = Math.min(low[d], value);
-          high[d] = Math.max(high[d], value);
-        });
-      }
-    }
-    if (!(low[0] <= high[0])) low.fill(-1), high.fill(1);
-    this.middle = low.map((value, d) => (value + high[d]) / 2);
-    this.extent = Math.max(...low.map((value, d) => high[d] - value), 1e-9);
-    this.ground = low[1];
-    this.low = low;
-    this.high = high;
-  }
-
-  aim(width, height, follow) {
-    this.centre = this.middle;
-    let extent = this.extent;
-    if (follow && follow.frame >= 0) {
-      const { middles, size } = follow.track.path(follow.person);
-      if (!Number.isNaN(middles[follow.frame * 3])) {
-        this.centre = this.turned(middles, follow.frame * 3);
-        extent = Math.max(...size);
-      }
-    }
-    this.distance = 3.2 * extent;
-    this.scale = (0.82 * this.magnify * Math.min(width, height * 1.15)) / extent / 1.15;
-    this.halfWidth = width / 2;
-    this.halfHeight = height / 2;
-    this.sines = [Math.sin(this.yaw), Math.cos(this.yaw), Math.sin(this.pitch), Math.cos(this.pitch)];
-  }
-
-  place(positions, at, out, to) {
-    this.placeTurned(this.turned(positions, at), out, to);
-  }
-
-  placeTurned([px, py, pz], out, to) {
-    const [sy, cy, sp, cp] = this.sines;
-    const x = px - this.centre[0];
-    const y = py - this.centre[1];
-    const z = pz - this.centre[2];
-    const right = cy * x + sy * z;
-    const forth = -sy * x + cy * z;
-    const high = cp * y - sp * forth;
-    const near = sp * y + cp * forth;
-    const scale = (this.scale * this.distance) / Math.max(this.distance - near, 0.1 * this.distance);
-    out[to] = this.halfWidth + right * scale;
-    out[to + 1] = this.halfHeight - high * scale;
-  }
-
-  /** Grid lines on the ground, with a step of 1, 2 or 5 times a power of ten. */
-  drawGround(pen, colour) {
-    const step = niceStep(this.extent / 6);
-    const from = [0, 2].map((d) => Math.floor(this.low[d] / step) * step - step);
-    const to = [0, 2].map((d) => Math.ceil(this.high[d] / step) * step + step);
-    const ends = new Float32Array(4);
-    pen.strokeStyle = colour;
-    pen.lineWidth = 1;
-    pen.beginPath();
-    const line = (a, b) => {
-      this.placeTurned(a, ends, 0);
-      this.placeTurned(b, ends, 2);
-      pen.moveTo(ends[0], ends[1]);
-      pen.lineTo(ends[2], ends[3]);
-    };
-    for (let x = from[0]; x <= to[0] + step / 2; x += step) line([x, this.ground, from[1]], [x, this.ground, to[1]]);
-    for (let z = from[1]; z <= to[1] + step / 2; z += step) line([from[0], this.ground, z], [to[0], this.ground, z]);
-    pen.stroke();
-  }
-}
-
-/** Which way is up: where heads are above feet; without either, what the frame prescribes. */
-function upOf(track) {
-  const usual = track.frame === "world" ? "z up" : "y down";
-  const mean = (wanted) => {
-    const sum = [0, 0, 0];
-    let count = 0;
-    track.joints.forEach((name, j) => {
-      if (!wanted.test(name)) return;
-      for (let t = 0; t < track.T; t += Math.ceil(track.T / 50)) {
-        const at = track.P ? track.at(0, t, j) : NaN;
-        if (!(track.positions[at] === track.positions[at])) continue;
-        for (let d = 0; d < 3; d++) sum[d] += track.positions[at + d];
-        count++;
-      }
-    });
-    return count ? sum.map((value) => value / count) : null;
-  };
-  const heads = mean(/head|nose|neck/);
-  const feet = mean(/ankle|heel|foot|toe/);
-  if (!heads || !feet) return usual;
-  const rise = heads.map((value, d) => value - feet[d]);
-  if (Math.abs(rise[2]) > Math.abs(rise[1])) return rise[2] > 0 ? "z up" : usual;
-  return rise[1] > 0 ? "y up" : "y down";
 }
 
 function niceStep(size) {
