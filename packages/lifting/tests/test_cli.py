@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from poseworks.lifting.cli import app
 from poseworks.lifting.inspection import facts_of
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.models import model_cards, shipped_models
-from poseworks.lifting.published import lcn_names, published_weights
+from poseworks.lifting.published import ehgformer_names, lcn_names, published_weights
 
 
 @pytest.fixture
@@ -78,6 +79,21 @@ def test_inspect_says_what_a_file_is(variables: Path, capsys: pytest.CaptureFixt
     facts = answer(capsys, "inspect", walk)
     assert (facts["what"], facts["frames"]) == ("poses", 9)
     assert "knn mean nothing" in failure(capsys, "inspect", walk, "--knn", 3)
+
+
+def test_inspect_tells_data_from_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = {"joint3d_image": np.zeros((3, 17, 3)), "confidence": np.ones((3, 17, 1))}
+    (tmp_path / "h36m_sh_dt_ft.pkl").write_bytes(pickle.dumps({"train": table, "test": table}))
+    facts = answer(capsys, "inspect", tmp_path / "h36m_sh_dt_ft.pkl")
+    assert (facts["what"], facts["layout"]) == ("data", "LCN, detected keypoints (h36m_sh_dt_ft.pkl)")
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps([print]))
+    assert "builtins.print" in failure(capsys, "inspect", tmp_path / "x.pkl")
+    network = EHGFormer(EHGFormerConfig(width=8, blocks=1, heads=2))
+    names = ehgformer_names(network.state_dict())
+    state = {names[name]: x for name, x in network.state_dict().items()}
+    torch.save(state, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
+    facts = answer(capsys, "inspect", tmp_path / "old.bin", "--partition", 1)
+    assert (facts["what"], facts["kind"], facts["method"]) == ("checkpoint", "torch-legacy", "EHGFormer")
 
 
 def test_convert_and_export(variables: Path, capsys: pytest.CaptureFixture[str]) -> None:

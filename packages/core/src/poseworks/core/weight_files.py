@@ -23,7 +23,7 @@ from poseworks.core.errors import CheckpointError, PoseworksError
 from poseworks.core.formats.reading import read_npz
 
 LARGEST_HEADER = 100_000_000  # bytes; safetensors' own bound
-_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
+LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
 _OTHER_KINDS = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x93NUMPY", "a NumPy array"),
@@ -63,7 +63,7 @@ def read_weight_file(path: Path) -> tuple[Any, str]:
     if head.startswith(b"PK"):
         _check_zip(path, size)
         return _read_torch(path), "torch"
-    if head.startswith(_LEGACY):
+    if head.startswith(LEGACY_MAGIC):
         return _read_torch(path), "torch-legacy"
     if len(head) > 8 and head[8:9] == b"{":
         return _read_safetensors(path), "safetensors"

@@ -10,7 +10,7 @@ from poseworks.core.cli import make_app
 
 _VERBS = {
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
-    "inspect": "What a file is: poses of any known format, or a checkpoint with its method, variant and sizes.",
+    "inspect": "What a file is: poses, published data, or a checkpoint with its method, variant and sizes.",
     "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
     "export": "A model as ONNX, verified at other sizes before the file appears.",
 }

@@ -76,7 +76,7 @@ def inspect(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a file is: poses of any known format, or a checkpoint with its method, variant, sizes and partition."""
+    """What a file is: poses, published data, or a checkpoint with its method, variant, sizes and partition."""
     from poseworks.core.cli import print_result
     from poseworks.lifting.inspection import inspect_file
 

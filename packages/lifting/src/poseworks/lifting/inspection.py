@@ -1,4 +1,4 @@
-"""What a file is: poses, or a checkpoint with its method, variant, sizes, partition, and what does not fit."""
+"""What a file is: poses, a published data file, or a checkpoint with its method, variant, sizes and partition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _METHODS = {
 
 
 def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts about a file of poses, a checkpoint or a saved folder, by name.
+    """Facts about a file of poses, a published data file, a checkpoint or a saved folder, by name.
 
     Raises:
         PoseworksError: it is none of them, or is damaged.
@@ -29,7 +29,23 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
     prefix = tensorflow_prefix(file)
     if prefix is not None:
         return tensorflow_facts(file, prefix)
+    if _is_bare_pickle(file):
+        from poseworks.lifting.learning.h36m_files import data_facts
+
+        return data_facts(file)
     return file_facts(file, reading, options, _inspect_checkpoint)
+
+
+def _is_bare_pickle(file: Path) -> bool:
+    """Whether it is a pickle, of any protocol that data sets come in, but not one that torch wrote."""
+    from poseworks.core.weight_files import LEGACY_MAGIC
+
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(LEGACY_MAGIC))
+    except OSError:  # a name, or a folder; whoever reads it says so
+        return False
+    return head.startswith((b"\x80", b"(l")) and head != LEGACY_MAGIC
 
 
 def _inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:
