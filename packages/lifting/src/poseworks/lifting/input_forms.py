@@ -71,8 +71,8 @@ class Prepared:
 
     Attributes:
         x: (T, 17, 3) float32: x, y, and confidence (image) or apparent size (ray).
-        restore: the network's answer (T, 17, 3) as joints (T, 17, 3) in the axes of the camera (x right, y down, z away)
-            relative to the root: in metres of a person of the training data's height (ray), or half image widths.
+        restore: the network's answer (T, 17, 3) as joints (T, 17, 3) in the axes of the camera (x right, y down, z
+            away), relative to the root: in metres of a person of the training data (ray), or half image widths.
     """
 
     x: Tensor
@@ -103,14 +103,14 @@ def prepare(
     points = np.asarray(pixels, dtype=np.float64)
     frames = expect_shape("pixels", points, "T J=17 C=2", fix="Convert the skeleton to h36m17 first.")["T"]
     expect_shape("confidence", np.asarray(confidence), f"T={frames} J=17", fix="One number a keypoint.")
-    observed = np.isfinite(points).all(axis=-1)
+    observed: NDArray[np.bool_] = np.isfinite(points).all(axis=-1)
     if preparation.form == "image":
         if not observed.all():
             frame, joint = np.argwhere(~observed)[0]
             raise DataError(f"pixels: frame {frame} lacks joint {joint}, which these weights need. Fill gaps first.")
         scaled = normalize(points, *image_size)
-        x = np.concatenate([scaled, np.asarray(confidence, dtype=np.float64)[..., None]], axis=-1)
-        return Prepared(torch.from_numpy(x.astype(np.float32)), _root_relative)
+        together = np.concatenate([scaled, np.asarray(confidence, dtype=np.float64)[..., None]], axis=-1)
+        return Prepared(torch.from_numpy(together.astype(np.float32)), _root_relative)
     if not observed.any(axis=-1).all():
         raise DataError(f"pixels: frame {int(np.argmin(observed.any(axis=-1)))} has no keypoints. Leave it out.")
     camera = camera or _typical(preparation, image_size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -89,7 +90,9 @@ class MotionPool:
         s = self.sampling
         pieces = self._recorded(count, frames, generator)
         if s.exchange_body:
-            pieces = _exchange_body(pieces, self._recorded(count, frames, generator), _chosen(s.exchange_body, count, generator))
+            pieces = _exchange_body(
+                pieces, self._recorded(count, frames, generator), _chosen(s.exchange_body, count, generator)
+            )
         for limb, hip_or_shoulder in (*((leg, "hips") for leg in _LEGS), *((arm, "shoulders") for arm in _ARMS)):
             donors = self._recorded(count, frames, generator)
             pieces = _exchange_limb(pieces, donors, limb, hip_or_shoulder, _chosen(s.exchange_limb, count, generator))
@@ -160,7 +163,7 @@ def _exchange_limb(pieces: Tensor, donors: Tensor, limb: tuple[int, ...], part: 
     frame_of = _hips if part == "hips" else _shoulders
     turn = frame_of(pieces) @ frame_of(donors).mT
     result = pieces.clone()
-    for parent, child in zip(limb, limb[1:], strict=False):
+    for parent, child in pairwise(limb):
         bone = (turn @ (donors[:, :, child] - donors[:, :, parent])[..., None])[..., 0]
         length = (pieces[:, :, child] - pieces[:, :, parent]).norm(dim=-1, keepdim=True)
         result[:, :, child] = result[:, :, parent] + torch.nn.functional.normalize(bone, dim=-1) * length

@@ -56,10 +56,8 @@ class Errors:
     pa: float
 
 
-def see(
-    view: View, noise: KeypointNoise, generator: torch.Generator, assumed_focal: float | None = None
-) -> Seen:
-    """Views with noise, in the form ray; with an `assumed_focal`, in longer sides of the image, as if none were known."""
+def see(view: View, noise: KeypointNoise, generator: torch.Generator, assumed_focal: float | None = None) -> Seen:
+    """Views with noise, in the form ray; with an `assumed_focal` (in longer sides) as if none were known."""
     slopes, observed = add_noise(view.slopes, noise, generator)
     if assumed_focal is not None:
         ratio = view.focal / (assumed_focal * view.aspect.clamp(min=1))
@@ -86,7 +84,7 @@ def seeded_views(
 
 
 def _pieces(clip: NDArray[np.float32], piece: int) -> list[Tensor]:
-    return list(torch.from_numpy(clip).split(piece))
+    return [torch.from_numpy(clip[begin : begin + piece]) for begin in range(0, len(clip), piece)]
 
 
 @torch.no_grad()
@@ -129,4 +127,4 @@ def _errors(joints: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scale = (joints * truth).sum(dim=(1, 2, 3), keepdim=True) / joints.square().sum(dim=(1, 2, 3), keepdim=True)
     aligned = similarity_align(joints.flatten(0, 1), truth.flatten(0, 1)).view(truth.shape)
     kinds = (joints, scale * joints, aligned)
-    return tuple((kind - truth).norm(dim=-1).mean(dim=-1).sum() for kind in kinds)  # type: ignore[return-value]
+    return tuple((kind - truth).norm(dim=-1).mean(dim=-1).sum() for kind in kinds)

@@ -9,78 +9,52 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.motion_data import Split, read_clips, read_pairs
 from poseworks.core.training import TrainSettings
-from poseworks.lifting.ehgformer import EHGFormer, EHGFormerConfig
-from poseworks.lifting.input_forms import Preparation
+from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.lcn import LCN, LCNConfig
-from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
-from poseworks.lifting.learning.keypoint_noise import KeypointNoise
-from poseworks.lifting.learning.motion import MotionPool, MotionSampling, Recordings
+from poseworks.lifting.learning.cameras import View, draw_views
+from poseworks.lifting.learning.motion import MotionPool, Recordings
 from poseworks.lifting.learning.own_evaluation import NOISY, ask, lifting_errors, see, seeded_views
+from poseworks.lifting.learning.own_recipes import OwnLifting
+from poseworks.lifting.loading import load
 
 _VALIDATION_SEED = 100  # other cameras than the ones that are reported
-
-
-class Stage(BaseModel, frozen=True, extra="forbid"):
-    """A part of training with clips of one length: short ones are more varied, long ones teach motion."""
-
-    until: float = Field(gt=0, le=1, description="share of all steps")
-    frames: PositiveInt
-
-
-class OwnLifting(BaseModel, frozen=True, extra="forbid"):
-    """A network for the form ray, trained on open motion.
-
-    Attributes:
-        focal_known: whether the network sees through the true focal length or `preparation.assumed_focal`.
-        begin_with: weights (a shipped name or a folder) to go on from.
-        stages: by clip length; a batch holds `training.batch_size` frames in all.
-        velocity_weight: of the velocities' part of the loss.
-    """
-
-    name: str
-    about: str
-    kind: Literal["own_lifting"]
-    network: Annotated[LCNConfig | EHGFormerConfig, Field(discriminator="kind")]
-    preparation: Preparation
-    focal_known: bool
-    begin_with: str | None = None
-    stages: tuple[Stage, ...] = (Stage(until=1, frames=1),)
-    velocity_weight: NonNegativeFloat = 0.0
-    motion: MotionSampling = MotionSampling()
-    cameras: CameraSampling = CameraSampling()
-    noise: KeypointNoise = KeypointNoise()
-    training: TrainSettings
 
 
 class OwnLiftingTask:
     """`OwnLifting` on recordings."""
 
-    def __init__(
-        self,
-        recipe: OwnLifting,
-        pool: MotionPool,
-        validation: Sequence[View],
-    ) -> None:
+    def __init__(self, recipe: OwnLifting, pool: MotionPool, validation: Sequence[View]) -> None:
         self.recipe, self.pool, self.validation = recipe, pool, validation
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.training.seed)
             self.network = LCN(recipe.network) if isinstance(recipe.network, LCNConfig) else EHGFormer(recipe.network)
         self.network.preparation = recipe.preparation
+        self.begun_with = ""
         if recipe.begin_with is not None:
-            from poseworks.lifting.loading import load
+            first = load(recipe.begin_with)
+            load_strict(self.network, first.state_dict(), source=recipe.begin_with)
+            self.begun_with = first.sha256
 
-            load_strict(self.network, load(recipe.begin_with).state_dict(), source=recipe.begin_with)
+    def settings(self) -> TrainSettings:
+        """The recipe's."""
+        return self.recipe.training
+
+    def finished(self) -> LCN | EHGFormer:
+        """The network itself."""
+        return self.network
+
+    def depends_on(self) -> dict[str, str]:
+        """The weights that training began with."""
+        return {"begun_with_sha256": self.begun_with}
 
     def frames_at(self, step: int) -> int:
         """Frames of a clip in update `step`."""
