@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -13,7 +14,7 @@ from pydantic import Field, RootModel
 from torch import Tensor, nn
 
 from poseworks.core.errors import ConfigError
-from poseworks.core.train_command import TrainOptions, train_model
+from poseworks.core.train_command import TrainOptions, train_verb
 from poseworks.core.training import BaseRecipe, RecipeFolder, RecipeTrainer, TrainResult, TrainSettings
 
 RECIPE = """
@@ -113,11 +114,12 @@ def test_a_recipe_is_run_saved_and_continued(recipes: RecipeFolder[Any]) -> None
         train_recipe("small", "run", data="there", resume=True, quiet=True)
 
 
-def test_the_verb_overrides_the_recipe(recipes: RecipeFolder[Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_overrides_the_recipe(
+    recipes: RecipeFolder[Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = TrainOptions(set_=("width=6",), seed=5, deterministic=True)
     assert options.overrides == ("width=6", "training.seed=5", "training.deterministic=true")
-    train_model(
-        RecipeTrainer(recipes, Task, save), "small.toml", options, device="cpu", overwrite=False, json=True, quiet=False
-    )
+    monkeypatch.setitem(sys.modules, "trains", SimpleNamespace(train_recipe=RecipeTrainer(recipes, Task, save)))
+    train_verb("trains")("small.toml", options=options, json=True)
     assert '"model": "runs/small/model"' in capsys.readouterr().out
     assert Path("runs/small/model").read_text() == "6"

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Override, Whole, choose_device, print_result
+from poseworks.core.cli import (
+    Device,
+    Json,
+    Override,
+    Overwrite,
+    Quiet,
+    Verbose,
+    Whole,
+    choose_device,
+    print_result,
+)
 
 RecipeName = Annotated[str, Parameter(help="Name of a recipe of this package, or a TOML file.")]
 
@@ -47,20 +58,31 @@ class TrainOptions:
         return (*self.set_, *seed, *(("training.deterministic=true",) if self.deterministic else ()))
 
 
-def train_model(
-    train_recipe: Callable[..., Any],
-    recipe: str,
-    options: TrainOptions,
-    *,
-    device: str,
-    overwrite: bool,
-    json: bool,
-    quiet: bool,
-) -> None:
-    """Trains by a recipe (`poseworks.core.training.RecipeTrainer`) and prints where the model is and how it went."""
-    folder = Path("runs") / Path(recipe).stem if options.output is None else options.output
-    trained = train_recipe(
-        recipe, folder, data=options.data, overrides=options.overrides, resume=options.resume, overwrite=overwrite,
-        device=choose_device(device), quiet=quiet or json,
-    )  # fmt: skip
-    print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+def train_verb(training: str) -> Callable[..., None]:
+    """The function of the verb.
+
+    Args:
+        training: the module whose ``train_recipe`` (`poseworks.core.training.RecipeTrainer`) it calls; it is imported
+            when training begins.
+    """
+
+    def train(
+        config: RecipeName,
+        *,
+        options: TrainOptions = TrainOptions(),
+        device: Device = "cpu",
+        overwrite: Overwrite = False,
+        json: Json = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
+        train_recipe = import_module(training).train_recipe
+        folder = Path("runs") / Path(config).stem if options.output is None else options.output
+        trained = train_recipe(
+            config, folder, data=options.data, overrides=options.overrides, resume=options.resume, overwrite=overwrite,
+            device=choose_device(device), quiet=quiet or json,
+        )  # fmt: skip
+        print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+
+    return train

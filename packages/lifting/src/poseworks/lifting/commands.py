@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
+from poseworks.core.train_command import train_verb
 from poseworks.lifting.graphs import MaskType
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
@@ -124,3 +125,6 @@ def export(
 
     given = options.given()
     export_model(output, lambda: load(model, **given), export_onnx, overwrite=overwrite, json=json, quiet=quiet)
+
+
+train = train_verb("poseworks.lifting.learning.training")

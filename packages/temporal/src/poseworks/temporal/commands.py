@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
-from poseworks.core.train_command import RecipeName, TrainOptions, train_model
+from poseworks.core.train_command import train_verb
 
 if TYPE_CHECKING:
     from poseworks.temporal.smoothing import SmoothSettings
@@ -160,20 +160,7 @@ def export(
     export_model(output, lambda: load(model, **options), export_onnx, overwrite=overwrite, json=json, quiet=quiet)
 
 
-def train(
-    config: RecipeName,
-    *,
-    options: TrainOptions = TrainOptions(),  # noqa: B008 (frozen)
-    device: Device = "cpu",
-    overwrite: Overwrite = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
-    from poseworks.temporal.learning.training import train_recipe
-
-    train_model(train_recipe, config, options, device=device, overwrite=overwrite, json=json, quiet=quiet)
+train = train_verb("poseworks.temporal.learning.training")
 
 
 def evaluate(

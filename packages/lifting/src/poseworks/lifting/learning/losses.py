@@ -46,7 +46,8 @@ def velocity_loss(predicted: Tensor, label: Tensor) -> Tensor:
     _expect_clips(predicted, label)
     if predicted.shape[1] < 2:
         return predicted.sum() * 0
-    return torch.linalg.vector_norm((predicted - label).diff(dim=1), dim=-1).mean()
+    distances: Tensor = torch.linalg.vector_norm((predicted - label).diff(dim=1), dim=-1)
+    return distances.mean()
 
 
 def consistency_loss(predicted: Tensor) -> Tensor:
