@@ -6,17 +6,18 @@ mirrored input, is compared with the truth in the axes of the camera, relative t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from poseworks.core.metrics import similarity_align
+from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.flipping import flip
-from poseworks.lifting.input_forms import Preparation, ray_input
+from poseworks.lifting.input_forms import ray_input
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
 from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
@@ -66,7 +67,7 @@ def see(view: View, noise: KeypointNoise, generator: torch.Generator, assumed_fo
     return Seen(x, turn, view.joints - view.joints[:, :, :1])
 
 
-def ask(network: nn.Module, x: Tensor) -> Tensor:
+def ask(network: LCN | EHGFormer, x: Tensor) -> Tensor:
     """The network's answer (B, T, 17, 3), relative to the root."""
     y: Tensor = network(x.flatten(0, 1)).view(x.shape) if isinstance(network, LCN) else network(x)
     return y - y[:, :, :1]
@@ -87,39 +88,50 @@ def _pieces(clip: NDArray[np.float32], piece: int) -> list[Tensor]:
     return [torch.from_numpy(clip[begin : begin + piece]) for begin in range(0, len(clip), piece)]
 
 
+Lifter = Callable[[Seen], Tensor]
+"""Joints (B, T, 17, 3) in metres, in camera axes, relative to the root, of views."""
+
+
 @torch.no_grad()
-def lifting_errors(
-    network: nn.Module,
+def errors_of(
+    lifter: Lifter,
     views: Sequence[View],
-    preparation: Preparation,
     *,
     noise: KeypointNoise = CLEAN,
-    focal_known: bool = True,
+    assumed_focal: float | None = None,
     seed: int = 0,
 ) -> Errors:
-    """Errors of a network over views; windows of a clip network lie end to end, the last one at the end."""
+    """Errors over views, a frame counting as much as any other.
+
+    Args:
+        assumed_focal: what the lifter is given in place of the true focal length; None: that one.
+        seed: of the noise.
+    """
     generator = torch.Generator().manual_seed(seed)
     sums = np.zeros(3)
     frames = 0
     for view in views:
-        seen = see(view, noise, generator, None if focal_known else preparation.assumed_focal)
-        y = _windows(network, seen.x)
-        joints = preparation.unit_m * y @ seen.turn
-        sums += [float(error) for error in _errors(joints, seen.joints)]
-        frames += joints.shape[0] * joints.shape[1]
+        seen = see(view, noise, generator, assumed_focal)
+        sums += [float(error) for error in _errors(lifter(seen), seen.joints)]
+        frames += seen.x.shape[0] * seen.x.shape[1]
     return Errors(*(float(1000 * part / frames) for part in sums))
 
 
-def _windows(network: nn.Module, x: Tensor) -> Tensor:
-    """Plain and mirrored answers averaged, in windows that the network takes."""
-    most = 4096 if isinstance(network, LCN) else int(network.config.frames)  # type: ignore[union-attr,arg-type]
-    length = x.shape[1]
-    result = torch.empty_like(x)
-    for begin in range(0, length, most):
-        begin = max(min(begin, length - most), 0)
-        window = x[:, begin : begin + most]
-        result[:, begin : begin + most] = (ask(network, window) + flip(ask(network, flip(window)))) / 2
-    return result
+def network_lifter(network: LCN | EHGFormer) -> Lifter:
+    """The mean of a network's answers to plain and mirrored keypoints; windows lie end to end, the last at the end."""
+
+    def lifter(seen: Seen) -> Tensor:
+        x = seen.x
+        length = x.shape[1]
+        most = length if isinstance(network, LCN) else network.config.frames
+        y = torch.empty_like(x)
+        for begin in range(0, length, most):
+            begin = max(min(begin, length - most), 0)
+            window = x[:, begin : begin + most]
+            y[:, begin : begin + most] = (ask(network, window) + flip(ask(network, flip(window)))) / 2
+        return network.preparation.unit_m * y @ seen.turn
+
+    return lifter
 
 
 def _errors(joints: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,7 +22,15 @@ from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.lcn import LCN, LCNConfig
 from poseworks.lifting.learning.cameras import View, draw_views
 from poseworks.lifting.learning.motion import MotionPool, Recordings
-from poseworks.lifting.learning.own_evaluation import NOISY, ask, lifting_errors, see, seeded_views
+from poseworks.lifting.learning.own_evaluation import (
+    CLEAN,
+    NOISY,
+    ask,
+    errors_of,
+    network_lifter,
+    see,
+    seeded_views,
+)
 from poseworks.lifting.learning.own_recipes import OwnLifting
 from poseworks.lifting.loading import load
 
@@ -38,6 +46,7 @@ class OwnLiftingTask:
             torch.manual_seed(recipe.training.seed)
             self.network = LCN(recipe.network) if isinstance(recipe.network, LCNConfig) else EHGFormer(recipe.network)
         self.network.preparation = recipe.preparation
+        self.assumed_focal = None if recipe.focal_known else recipe.preparation.assumed_focal
         self.begun_with = ""
         if recipe.begin_with is not None:
             first = load(recipe.begin_with)
@@ -66,8 +75,7 @@ class OwnLiftingTask:
         recipe = self.recipe
         frames = self.frames_at(step)
         pieces = self.pool.draw(max(recipe.training.batch_size // frames, 1), frames, generator)
-        assumed = None if recipe.focal_known else recipe.preparation.assumed_focal
-        seen = see(draw_views(pieces, recipe.cameras, generator), recipe.noise, generator, assumed)
+        seen = see(draw_views(pieces, recipe.cameras, generator), recipe.noise, generator, self.assumed_focal)
         device = next(self.network.parameters()).device
         truth = (seen.joints @ seen.turn.mT).to(device)
         joints = recipe.preparation.unit_m * ask(self.network, seen.x.to(device))
@@ -80,9 +88,11 @@ class OwnLiftingTask:
 
     def validate(self) -> dict[str, float]:
         """Errors on the validation clips, in mm."""
-        known = self.recipe.focal_known
-        clean = lifting_errors(self.network, self.validation, self.recipe.preparation, focal_known=known)
-        noisy = lifting_errors(self.network, self.validation, self.recipe.preparation, noise=NOISY, focal_known=known)
+        lifter = network_lifter(self.network)
+        clean, noisy = (
+            errors_of(lifter, self.validation, noise=noise, assumed_focal=self.assumed_focal)
+            for noise in (CLEAN, NOISY)
+        )
         return {"mpjpe": clean.mpjpe, "pa": clean.pa, "noisy_mpjpe": noisy.mpjpe, "noisy_pa": noisy.pa}
 
 

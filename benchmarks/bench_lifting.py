@@ -1,0 +1,334 @@
+"""Lifting: open motion before random cameras, real footage from four views, published protocols, speed and memory."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
+from benchmarks.lifting_baselines import Baseline, MeanPose, NearestNeighbour
+from benchmarks.lifting_published import PUBLISHED
+from benchmarks.recordings import VIEWS, view_2d, view_3d, view_camera, world_guess
+from poseworks.core import PoseSequence, convert
+from poseworks.core.motion_data import read_clips, read_pairs
+from poseworks.core.skeletons import H36M_17
+from poseworks.core.swaps import repair_swaps
+from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, lift, load
+from poseworks.lifting.learning.cameras import CameraSampling, View
+from poseworks.lifting.learning.own_evaluation import (
+    CLEAN,
+    NOISY,
+    Errors,
+    errors_of,
+    network_lifter,
+    seeded_views,
+)
+from poseworks.temporal import load as load_smoother
+from poseworks.temporal.smoothing import smooth
+
+KNOWN = {"lcn-open-focal": True, "ehgformer-open-focal": True, "lcn-open": False, "ehgformer-open": False}
+"""The shipped weights, and whether they are given the focal length."""
+SEED = 7
+COLUMNS = ("MPJPE", "after one scale a piece", "PA-MPJPE")
+
+
+def clips(split: str, quick: bool) -> list[NDArray[np.float32]]:
+    """Clips of cmu17."""
+    found = [clip.positions for clip in read_clips(DATA / "cmu17.npz", split)]  # type: ignore[arg-type]
+    return found[:2] if quick else found
+
+
+def views(split: str, quick: bool) -> list[View]:
+    return seeded_views(clips(split, quick), CameraSampling(), SEED)
+
+
+def row(errors: Errors) -> list[Cell]:
+    return [errors.mpjpe, errors.scaled, errors.pa]
+
+
+def open_motion(quick: bool) -> Table:
+    """cmu17, val and test, clean and noisy, beside two baselines."""
+    train = [clip.positions for clip in read_clips(DATA / "cmu17.npz", "train")]
+    baselines: dict[str, Baseline] = {
+        "mean pose": MeanPose(train, facing_given=False),
+        "mean pose, true facing given": MeanPose(train, facing_given=True),
+        "nearest neighbour in 2D": NearestNeighbour(train, renderings=3_000 if quick else 60_000),
+    }
+    rows: list[list[Cell]] = []
+    for split in ("test", "val"):
+        seen = views(split, quick)
+        for label, noise in (("clean", CLEAN), ("noisy", NOISY)):
+            for name, baseline in baselines.items():
+                rows.append([split, label, name, "yes", *row(errors_of(baseline, seen, noise=noise))])
+            for name, known in KNOWN.items():
+                network = load(name)
+                assumed = None if known else network.preparation.assumed_focal
+                errors = errors_of(network_lifter(network), seen, noise=noise, assumed_focal=assumed)
+                rows.append([split, label, name, "yes" if known else "no", *row(errors)])
+    return Table(
+        "lifting_open",
+        "Lifting cmu17 before cameras that training never saw (mm, relative to the pelvis, in camera axes)",
+        ("split", "keypoints", "what", "focal length known", *COLUMNS),
+        rows,
+        [
+            "pieces of 81 frames, one seeded camera a piece; networks with the mirrored input averaged in",
+            "noisy: standard deviation 1 % of the person's box, 2 % of the keypoints thrown up to 30 % of it",
+            "90 % of test is climbing, which train never shows; val chose the settings",
+        ],
+    )
+
+
+def actions(quick: bool) -> Table:
+    """Test clips by what is done in them."""
+    with np.load(DATA / "cmu17.npz", allow_pickle=False) as data:
+        names = data["action_names"][data["action"]]
+        labels = dict(zip(data["clip_id"].tolist(), names.tolist(), strict=True))
+    groups: dict[str, list[NDArray[np.float32]]] = {}
+    for clip in read_clips(DATA / "cmu17.npz", "test")[: 3 if quick else None]:
+        groups.setdefault(labels[clip.clip_id], []).append(clip.positions)
+    rows: list[list[Cell]] = []
+    for action, members in sorted(groups.items()):
+        seen = seeded_views(members, CameraSampling(), SEED)
+        frames = sum(map(len, members))
+        for name, known in KNOWN.items():
+            network = load(name)
+            assumed = None if known else network.preparation.assumed_focal
+            rows.append([action, frames, name, *row(errors_of(network_lifter(network), seen, assumed_focal=assumed))])
+    return Table(
+        "lifting_actions",
+        "Lifting cmu17 test by action, clean keypoints (mm)",
+        ("action", "frames", "weights", *COLUMNS),
+        rows,
+    )
+
+
+def rehabilitation(quick: bool) -> Table:
+    """prmd_pairs test: other people, other exercises, another capture system."""
+    members = [pair.clean for pair in read_pairs(DATA / "prmd_pairs.npz", "test")][: 4 if quick else None]
+    seen = seeded_views(members, CameraSampling(), SEED)
+    rows: list[list[Cell]] = []
+    for name, known in KNOWN.items():
+        network = load(name)
+        assumed = None if known else network.preparation.assumed_focal
+        for label, noise in (("clean", CLEAN), ("noisy", NOISY)):
+            errors = errors_of(network_lifter(network), seen, noise=noise, assumed_focal=assumed)
+            rows.append([name, label, *row(errors)])
+    return Table(
+        "lifting_rehabilitation",
+        "Lifting prmd_pairs test, Vicon seen by random cameras (mm)",
+        ("weights", "keypoints", *COLUMNS),
+        rows,
+        ["the train subjects of this set are in the training data"],
+    )
+
+
+def real_footage(quick: bool) -> Table:
+    """Four views of one man, lifted as `lift` does it, beside the detector's own 3D."""
+    rows: list[list[Cell]] = []
+    smoother = load_smoother("smoothnet-general-w32")
+    for name, known in KNOWN.items():
+        network = load(name)
+        for label, prepare in (
+            ("left and right put back", lambda poses: repair_swaps(poses).poses),
+            ("put back and smoothed", lambda poses: smooth(repair_swaps(poses).poses, smoother).poses),
+        ):
+            figures = []
+            for view in VIEWS:
+                camera = view_camera(view) if known else None
+                lifted = lift(prepare(view_2d(view)), network, camera=camera)
+                figures.append(pose_errors(lifted, view))
+            rows.append([f"{name}, {label}", *cells(figures)])
+    guesses = [(world_guess(view), view) for view in VIEWS]
+    own = cells([None if guess is None else pose_errors(guess, view) for guess, view in guesses])
+    rows.append(["the detector's own 3D (mediapipe)", *own])
+    return Table(
+        "lifting_real",
+        "Real footage: balance_multiview, 100 frames at 60 fps from four views (MPJPE / PA-MPJPE, mm)",
+        ("what", *VIEWS, "mean"),
+        rows,
+        [
+            "the truth is triangulated from the same detections: a check, no benchmark",
+            "no scale is fitted: a person of average height is taken",
+            "the detector's own 3D was stored for two of the views",
+        ],
+    )
+
+
+def pose_errors(poses: PoseSequence, view: str) -> tuple[float, float]:
+    """MPJPE and PA-MPJPE in mm of a track beside the triangulated joints in the same camera's axes."""
+    from poseworks.core.metrics import mpjpe, pa_mpjpe
+
+    joints = convert(poses, H36M_17).positions[0].astype(np.float64)
+    truth = view_3d(view)
+    found = np.isfinite(joints).all(axis=(1, 2))
+    relative = [points[found] - points[found, :1] for points in (joints, truth)]
+    errors = mpjpe(*relative), pa_mpjpe(*relative)
+    return 1000 * float(errors[0].mean()), 1000 * float(errors[1].mean())
+
+
+def cells(figures: list[tuple[float, float] | None]) -> list[Cell]:
+    """``MPJPE / PA`` of each view and their means; a dash where there is none."""
+    known = [figure for figure in figures if figure is not None]
+    whole = tuple(float(np.mean(part)) for part in zip(*known, strict=True))
+    mean = f"{whole[0]:.0f} / {whole[1]:.0f}" if len(known) == len(figures) else None
+    return [None if figure is None else f"{figure[0]:.0f} / {figure[1]:.0f}" for figure in figures] + [mean]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to time, its multiply-adds, and the ratio to the limit that it should reach."""
+
+    name: str
+    size: str
+    call: Callable[[], object]
+    multiply_adds: float
+    target: float | None = None
+
+
+def speed(quick: bool) -> Table:
+    """Time as a ratio to what the machine could do, one thread."""
+    seconds = 0.5 if quick else 3.0
+    machine = measure_machine(threads=1, seconds=seconds)
+    rows: list[list[Cell]] = []
+    for job in jobs(quick):
+        timing = timed(job.call, seconds=seconds)
+        ratio = machine.seconds_at_limit(job.multiply_adds) / timing.median_s
+        reached = None if job.target is None else "yes" if ratio >= job.target else "MISSED"
+        milliseconds = [1e3 * timing.median_s, 1e3 * timing.spread_s]
+        rows.append([job.name, job.size, *milliseconds, job.multiply_adds / 1e9, ratio, job.target, reached])
+    return Table(
+        "lifting_speed",
+        "Lifting: speed beside the machine's limit, one thread",
+        ("what", "size", "ms", "+- ms", "G multiply-adds", "ratio to the limit", "target", "reached"),
+        rows,
+        [describe(machine), "multiply-adds of an LCN are those of the blocks that its mask leaves"],
+    )
+
+
+def jobs(quick: bool) -> Iterator[Job]:
+    """The published networks (untrained: weights do not change the work) and the shipped ones."""
+    generator = torch.Generator().manual_seed(0)
+    full, small = EHGFormer(), EHGFormer(EHGFormerConfig(width=128, blocks=6))
+    for name, network, work, target in (
+        ("EHGFormer full", full, 220.4e9, 0.7),
+        ("EHGFormer small", small, 11.65e9, 0.5),
+    ):
+        if quick and network is full:
+            continue
+        clip = 0.5 * torch.randn(1, 243, 17, 3, generator=generator)
+        yield Job(name, "243 frames", partial(infer, network.eval(), clip), work, target)
+    for name, lcn, target in (("LCN, published size", LCN(), 0.5), ("lcn-open", load("lcn-open"), None)):
+        assert isinstance(lcn, LCN)
+        x = 0.5 * torch.randn(256, 17, lcn.config.in_features, generator=generator)
+        yield Job(name, "256 frames", partial(infer, lcn.eval(), x), 256.0 * lcn.multiply_adds, target)
+    own = load("ehgformer-open")
+    clip = 0.5 * torch.randn(16, own.config.frames, 17, 3, generator=generator)  # type: ignore[union-attr]
+    yield Job("ehgformer-open", f"16 x {clip.shape[1]} frames", partial(infer, own, clip), multiply_adds(own, clip))
+
+
+def multiply_adds(network: nn.Module, x: Tensor) -> float:
+    """Of linear layers and attention products, counted while the network runs."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.enable_grad():  # with gradients the plain layers run
+        network(x)
+    return counter.get_total_flops() / 2
+
+
+def infer(network: nn.Module, x: Tensor) -> object:
+    with torch.inference_mode():
+        return network(x)
+
+
+def streaming(quick: bool) -> Table:
+    """One person, frame by frame."""
+    machine = measure_machine(threads=1, seconds=0.5 if quick else 3.0)
+    rows: list[list[Cell]] = []
+    for name, network in (
+        ("lcn-open", load("lcn-open")),
+        ("LCN, published size", LCN(LCNConfig())),
+    ):
+        x = 0.5 * torch.randn(1, 17, network.config.in_features, generator=torch.Generator().manual_seed(0))  # type: ignore[union-attr]
+        timing = timed(partial(infer, network.eval(), x), seconds=2.0)
+        rate = 1 / timing.median_s
+        rows.append([name, "network alone", rate, 2000, "yes" if rate >= 2000 else "MISSED"])
+    rows += [[*row_, None, None] for row_ in stream_rates(quick)]
+    return Table(
+        "lifting_streaming",
+        "Lifting one person frame by frame, one thread",
+        ("weights", "what", "frames/s", "target", "reached"),
+        rows,
+        [describe(machine)],
+    )
+
+
+def stream_rates(quick: bool) -> Iterator[list[Cell]]:
+    """Whole streams: from keypoints in pixels to joints."""
+    from poseworks.lifting import LiftSettings, LiftStream
+
+    keypoints = convert(view_2d("cam01"), H36M_17)
+    frames = np.concatenate([keypoints.positions[0], keypoints.confidence[0][..., None]], axis=-1)
+    for name in ("lcn-open", "ehgformer-open"):
+        for flip in (False, True):
+            stream = LiftStream(load(name), LiftSettings(flip=flip), fps=keypoints.fps, image_size=keypoints.image_size)
+
+            def run(stream: LiftStream = stream) -> None:
+                for frame in frames[: 20 if quick else None]:
+                    stream.push(frame[:, :2], frame[:, 2])
+
+            timing = timed(run, seconds=1.0)
+            count = 20 if quick else len(frames)
+            label = f"keypoints to joints{', mirrored too' if flip else ''}, {stream.latency_frames} frames of latency"
+            yield [name, label, count / timing.median_s]
+
+
+def memory(quick: bool) -> Table:
+    """Peak memory of lifting one hour of 30 fps video, one person, in a process of its own."""
+    rows: list[list[Cell]] = []
+    for name in ("lcn-open", "ehgformer-open"):
+        for frames in (5_000,) if quick else (27_000, 108_000):
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.bench_lifting", name, str(frames)],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            megabytes, taken = (float(word) for word in done.stdout.split())
+            limit = 1500.0 if frames == 108_000 else None
+            reached = None if limit is None else "yes" if megabytes < limit else "MISSED"
+            rows.append([name, frames, megabytes, taken, limit, reached])
+    return Table(
+        "lifting_memory",
+        "Lifting long recordings, mirrored input too, one thread",
+        ("weights", "frames", "peak MB of the process", "seconds", "target MB", "reached"),
+        rows,
+    )
+
+
+def _lift_long(name: str, frames: int) -> None:
+    """Prints the peak memory and the seconds of lifting so many frames."""
+    import time
+
+    torch.set_num_threads(1)
+    poses = convert(view_2d("cam01"), H36M_17)
+    repeats = -(-frames // poses.num_frames)
+    both = (np.concatenate([part] * repeats, axis=1)[:, :frames] for part in (poses.positions, poses.confidence))
+    positions, confidence = both
+    long = poses.replace(positions=positions, confidence=confidence, fps=30.0)
+    started = time.perf_counter()
+    lift(long, load(name))
+    taken = time.perf_counter() - started
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, taken)
+
+
+MEASURES = (open_motion, actions, rehabilitation, real_footage, *PUBLISHED, speed, streaming, memory)
+
+if __name__ == "__main__":
+    _lift_long(sys.argv[1], int(sys.argv[2]))
