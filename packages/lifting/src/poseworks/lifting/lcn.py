@@ -12,7 +12,7 @@ the weights as they were trained, unclipped and unmasked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -205,6 +205,7 @@ class LCN(nn.Module):
         self.blocks = nn.ModuleList(Block(joints, channels, config.dropout) for _ in range(config.layers))
         self.output = LocallyConnected(joints, channels, 3)
         self._packed: tuple[tuple[int, ...], Packed] | None = None
+        self._tensors: tuple[Tensor, ...] | None = None
 
     def mask(self) -> Tensor:
         """(J, J) by input and output joint. A learnable one is a softmax over input joints, cut to the graph."""
@@ -251,8 +252,8 @@ class LCN(nn.Module):
     def infer(self, x: Tensor) -> Tensor:
         """(N, J, 2 or 3) -> (N, J, 3), float32 on the CPU, of which blocks that the mask makes zero are not computed.
 
-        The folded weights are kept until a parameter or a buffer changes (in place by torch's count of versions; a
-        change through ``.data`` is not seen before the next `train` or `eval`).
+        The folded weights are kept until a parameter or a buffer changes in place, by torch's count of versions. What
+        changes through ``.data``, or takes a parameter's place, is not seen before the next `train` or `eval`.
         """
         packed = self.packed()
         parts = [packed(part) for part in torch.split(x, _BLOCK_FRAMES)]
@@ -260,10 +261,11 @@ class LCN(nn.Module):
 
     def packed(self) -> Packed:
         """The weights of the inference path, made again where something changed."""
-        tensors = [*self.parameters(), *self.buffers()]
-        if any(tensor.is_inference() for tensor in tensors):  # these have no versions
+        if self._tensors is None:  # looking for them takes as long as a frame
+            self._tensors = (*self.parameters(), *self.buffers())
+        if any(tensor.is_inference() for tensor in self._tensors):  # these have no versions
             return Packed.of(self)
-        key = tuple(number for tensor in tensors for number in (tensor.data_ptr(), tensor._version))
+        key = tuple(number for tensor in self._tensors for number in (tensor.data_ptr(), tensor._version))
         if self._packed is None or self._packed[0] != key:
             self._packed = (key, Packed.of(self))
         return self._packed[1]
@@ -303,11 +305,16 @@ class LCN(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; forgets the folded weights."""
-        self._packed = None
+        self._packed = self._tensors = None
         return super().train(mode)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As in torch, for `to` and its kin; forgets them as well."""
+        self._packed = self._tensors = None
+        return super()._apply(fn, recurse)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None}
+        return {**self.__dict__, "_packed": None, "_tensors": None}
 
 
 @dataclass(frozen=True)

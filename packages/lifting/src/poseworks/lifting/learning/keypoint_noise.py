@@ -1,7 +1,7 @@
 """Keypoints as detectors give them: trembling, now and then far off, now and then missing.
 
-Most detectors do not know the joints of the midline. `poseworks.core.skeletons.convert` makes them from the shoulders, the
-hips and the ears, a few centimetres off those of motion capture: a share of the pieces has them so.
+Most detectors do not know the joints of the midline. `poseworks.core.skeletons.convert` makes them from the shoulders,
+the hips and the ears, a few centimetres off those of motion capture: a share of the pieces has them so.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from poseworks.core.errors import ConfigError
 from poseworks.core.training import RecipeTask, RecipeTrainer
+from poseworks.lifting.input_forms import PUBLISHED
 from poseworks.lifting.learning.distillation_training import DistillationTask
 from poseworks.lifting.learning.h36m_files import (
     DETECTED_FILE,
@@ -50,4 +51,10 @@ def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Net
             assert_never(other)
 
 
-train_recipe = RecipeTrainer(RECIPES, _task, save)
+def _save(network: Network, folder: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Our own weights in half precision, as they are shipped; others as they were trained."""
+    own = getattr(network, "preparation", PUBLISHED).form == "ray"
+    save(network, folder, half=own, overwrite=overwrite)
+
+
+train_recipe = RecipeTrainer(RECIPES, _task, _save)
