@@ -37,7 +37,7 @@ def test_without_a_principal_point_it_is_the_middle_of_the_image(tmp_path: Path)
 
 
 def test_a_camera_of_another_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="1280x720.*1920x1080"):
+    with pytest.raises(ConfigError, match=r"1280x720.*1920x1080"):
         read_camera(written(tmp_path / "a.json", FULL), (1920, 1080))
 
 

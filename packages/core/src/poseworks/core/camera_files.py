@@ -35,7 +35,7 @@ def read_camera(path: Path, image_size: tuple[int, int] | None = None) -> Pinhol
         ConfigError: the file's image size is another one, or is needed and not known.
         DataError: the file cannot be read.
     """
-    data = parse_json(read_text(path), path)
+    data = parse_json(read_text(path), str(path))
     if not isinstance(data, dict):
         raise FormatError(f"{path}: expected a JSON object with fx, fy, cx and cy, or focal, in pixels.")
     faults = [f"{name}: unknown; expected {', '.join(KEYS)}" for name in map(str, data) if name not in KEYS]
@@ -57,7 +57,7 @@ def read_camera(path: Path, image_size: tuple[int, int] | None = None) -> Pinhol
             "Scale its numbers to that image, or correct the size that is wrong."
         )
     size = size or image_size
-    fx, fy = (float(data.get(name, data.get("focal"))) for name in ("fx", "fy"))
+    fx, fy = (float(data[name if name in data else "focal"]) for name in ("fx", "fy"))
     if "cx" in data:
         return Pinhole(fx, fy, float(data["cx"]), float(data["cy"]))
     if size is None:

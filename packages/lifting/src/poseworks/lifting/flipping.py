@@ -25,10 +25,12 @@ def flip(points: Tensor) -> Tensor:
 def flip_average(network: nn.Module, x: Tensor) -> Tensor:
     """Mean of the network's answer to `x` and of its mirrored answer to the mirrored `x`; the network's output shape.
 
+    Both go through the network in one batch.
+
     Args:
         network: an LCN or an EHGFormer, or anything of their inputs and outputs.
-        x: (..., 17, 2 or 3) normalised keypoints.
+        x: (N, ..., 17, 2 or 3) normalised keypoints.
     """
-    plain: Tensor = network(x)
-    mirrored: Tensor = network(flip(x))
-    return (plain + flip(mirrored)) / 2
+    plain, mirrored = network(torch.cat([x, flip(x)])).chunk(2)
+    average: Tensor = (plain + flip(mirrored)) / 2
+    return average
