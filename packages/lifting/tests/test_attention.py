@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import xml.etree.ElementTree as ET
 import zlib
@@ -16,12 +17,25 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor
 
-from poseworks.core.errors import ConfigError, ShapeError
+from poseworks.core import read_poses, write_poses
+from poseworks.core.cli import run
+from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.skeletons import H36M_17
-from poseworks.core.testing import reference_cases
-from poseworks.lifting import EHGFormer, EHGFormerConfig, OrdinaryEHGFormer, OrdinaryEHGFormerConfig
-from poseworks.lifting.attention import clip_attention, group_meaning, write_attention
+from poseworks.core.testing import reference_cases, walking_poses
+from poseworks.lifting import (
+    LCN,
+    EHGFormer,
+    EHGFormerConfig,
+    LCNConfig,
+    OrdinaryEHGFormer,
+    OrdinaryEHGFormerConfig,
+    save,
+)
+from poseworks.lifting.attention import clip_attention, track_attention, write_attention
 from poseworks.lifting.attention_figures import Axis, attention_figure
+from poseworks.lifting.cli import app
+from poseworks.lifting.h36m import normalize
+from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.published import ehgformer_names
 
 CASE = reference_cases(Path(__file__).parent / "reference", "ehg_p1_full_t27_a")[0]
@@ -101,7 +115,7 @@ def test_blocks_heads_and_clips_that_are_not_there() -> None:
 def test_arrays_say_what_they_are(tmp_path: Path) -> None:
     network = tiny()
     network.source, network.sha256 = "my-network", "ab" * 32
-    written = write_attention(clip_attention(network, clip(), head=3, first_frame=5), tmp_path / "maps", network)
+    written = write_attention(clip_attention(network, clip(), head=3, first_frame=5), tmp_path / "maps")
     names = ["block-0.npz", "block-1.npz", "group.svg", "spatial.svg", "temporal.svg"]
     assert written == [tmp_path / "maps" / name for name in names]
     for block in (0, 1):
@@ -119,9 +133,9 @@ def test_arrays_say_what_they_are(tmp_path: Path) -> None:
         assert str(found["group_meaning"]).startswith("slots, not joints")
         assert (str(found["model"]), str(found["model_sha256"])) == ("my-network", "ab" * 32)
     with pytest.raises(ConfigError, match="already exists"):
-        write_attention(clip_attention(network, clip()), tmp_path / "maps", network)
+        write_attention(clip_attention(network, clip()), tmp_path / "maps")
     without = tiny(group_block=False)
-    files = write_attention(clip_attention(without, clip()), tmp_path / "maps", without, overwrite=True)
+    files = write_attention(clip_attention(without, clip()), tmp_path / "maps", overwrite=True)
     assert "group.svg" not in {file.name for file in files}
     with np.load(files[0]) as archive:
         assert "group" not in archive
@@ -129,7 +143,7 @@ def test_arrays_say_what_they_are(tmp_path: Path) -> None:
 
 def test_figures_name_joints_frames_blocks_and_heads(tmp_path: Path) -> None:
     network = tiny()
-    write_attention(clip_attention(network, clip(), first_frame=100), tmp_path / "maps", network)
+    write_attention(clip_attention(network, clip(), first_frame=100), tmp_path / "maps")
     spatial, group, temporal = (
         (tmp_path / "maps" / f"{kind}.svg").read_text() for kind in ("spatial", "group", "temporal")
     )
@@ -149,11 +163,11 @@ def test_figures_name_joints_frames_blocks_and_heads(tmp_path: Path) -> None:
 
 def test_ordinary_groups_are_labelled_with_joints_and_groups(tmp_path: Path) -> None:
     network = tiny(OrdinaryEHGFormer)
-    assert group_meaning(network).startswith("rows are joints")
     (maps,) = clip_attention(network, clip(), block=0)
+    assert maps.group_meaning.startswith("rows are joints")
     assert maps.group is not None
     assert_allclose(maps.group[..., 1], maps.group[..., 2])  # both in the right leg's group
-    write_attention([maps], tmp_path / "maps", network)
+    write_attention([maps], tmp_path / "maps")
     texts = words((tmp_path / "maps" / "group.svg").read_text())
     assert {"queries: joints", "keys: groups", "group 1 (right_hip)", "right_hip"} <= set(texts)
 
@@ -161,7 +175,7 @@ def test_ordinary_groups_are_labelled_with_joints_and_groups(tmp_path: Path) -> 
 def test_a_frame_or_a_joint_instead_of_the_mean(tmp_path: Path) -> None:
     network = tiny()
     (maps,) = clip_attention(network, clip(), block=1, head=0, first_frame=10)
-    write_attention([maps], tmp_path / "one", network, frame=12, joint="left_knee")
+    write_attention([maps], tmp_path / "one", frame=12, joint="left_knee")
     text = (tmp_path / "one" / "spatial.svg").read_text()
     assert "Spatial attention, joint to joint: frame 12" in words(text)
     (picture,) = pictures(text)
@@ -173,9 +187,9 @@ def test_a_frame_or_a_joint_instead_of_the_mean(tmp_path: Path) -> None:
     index = H36M_17.index("left_knee")
     assert_allclose(picture[::15, ::15], np.rint(maps.temporal[index, 0] / maps.temporal[index, 0].max() * 255))
     with pytest.raises(ConfigError, match="frame: 9 is not in the clip, whose frames are 10 to 18"):
-        write_attention([maps], tmp_path / "two", network, frame=9)
+        write_attention([maps], tmp_path / "two", frame=9)
     with pytest.raises(ConfigError, match="joint: 'knee' is none of pelvis, right_hip"):
-        write_attention([maps], tmp_path / "two", network, joint="knee")
+        write_attention([maps], tmp_path / "two", joint="knee")
     assert not (tmp_path / "two").exists()
 
 
@@ -211,3 +225,80 @@ def test_pictures_in_figures_are_valid_png() -> None:
     assert pixels.shape == (135, 135, 3)
     assert pixels[2, 2].tolist() == [178, 24, 43]
     assert pixels[2, 100].tolist() == [255, 255, 255]
+
+
+@pytest.fixture
+def track(tmp_path: Path) -> Path:
+    """A walk of 30 frames in which no joint is seen in frames 12 to 19, and one is missing in frame 3."""
+    poses = walking_poses(30, dims=2, rng=np.random.default_rng(0))
+    positions = poses.positions.copy()
+    positions[0, 12:20], positions[0, 3, 6] = np.nan, np.nan
+    write_poses(poses.replace(positions=positions), tmp_path / "walk.npz")
+    return tmp_path / "walk.npz"
+
+
+def test_maps_of_a_track_are_those_of_what_lifting_feeds(track: Path) -> None:
+    network, poses = tiny(), read_poses(track)
+    (maps,) = track_attention(poses.replace(fps=10), network, block=1)
+    assert maps.frames == tuple(range(9))
+    keypoints = poses.positions[0].astype(np.float64)
+    x = np.concatenate([normalize(keypoints, 1280, 720), np.ones((30, 17, 1))], axis=-1)
+    (expected,) = clip_attention(network, torch.from_numpy(x[20:29]).float(), block=1, first_frame=20)
+    (later,) = track_attention(poses.replace(fps=10), network, block=1, frames=(20, 29))
+    assert_allclose(later.spatial, expected.spatial, atol=1e-6)
+    assert_allclose(later.temporal, expected.temporal, atol=1e-6)
+    network.preparation = Preparation(form="ray", assumed_focal=1.0)
+    (other,) = track_attention(poses.replace(fps=10), network, block=1, frames=(20, 29))
+    assert not np.allclose(other.spatial, later.spatial, atol=1e-3)
+
+
+def test_tracks_and_networks_that_have_no_maps(track: Path) -> None:
+    poses = read_poses(track).replace(fps=10)
+    with pytest.raises(ConfigError, match=r"a LCN has no attention\. Take an EHGFormer"):
+        track_attention(poses, LCN(LCNConfig(channels=2)))
+    with pytest.raises(ConfigError, match=r"frames: 25:31: expected FIRST:END within the track, which is 0:30"):
+        track_attention(poses, tiny(), frames=(25, 31))
+    with pytest.raises(ConfigError, match=r"frames: 0:10 are 10, and this network takes 9 at once"):
+        track_attention(poses, tiny(), frames=(0, 10))
+    with pytest.raises(ConfigError, match=r"frames: frame 12 shows too few joints"):
+        track_attention(poses, tiny(), frames=(10, 19))
+    both = walking_poses(9, people=2, dims=2, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match=r"2 people, expected one\. Choose with --person"):
+        track_attention(both, tiny())
+    gone = poses.replace(positions=np.full_like(poses.positions, np.nan))
+    with pytest.raises(DataError, match="no frame shows enough"):
+        track_attention(gone, tiny())
+
+
+def test_the_verb(track: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = track.parent
+    save(tiny(), folder / "m")
+    options = [
+        "--frames",
+        "20:26",
+        "--block",
+        "1",
+        "--head",
+        "0",
+        "--frame",
+        "21",
+        "--joint",
+        "left_knee",
+        "--fps",
+        "30",
+    ]
+    assert run(app, ["attention", str(folder / "m"), str(track), "-o", str(folder / "maps"), *options, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [Path(file).name for file in facts["files"]] == ["block-1.npz", "group.svg", "spatial.svg", "temporal.svg"]
+    with np.load(folder / "maps" / "block-1.npz") as archive:
+        assert archive["frames"].tolist() == list(range(20, 26))
+        assert archive["spatial"].shape == (6, 1, 17, 17)
+    assert "frame 21" in (folder / "maps" / "spatial.svg").read_text()
+    for arguments, message in (
+        ([str(folder / "maps")], "already exists"),
+        ([str(folder / "b"), "--frames", "5"], "--frames 5: expected FIRST:END"),
+        ([str(folder / "b"), "--block", "7"], "block: 7, but this network has 2"),
+    ):
+        assert run(app, ["attention", str(folder / "m"), str(track), "-o", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    assert not (folder / "b").exists()

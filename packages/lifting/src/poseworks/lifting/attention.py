@@ -3,7 +3,7 @@
 ``block-N.npz``, one a block (loaded with ``allow_pickle=False``); rows are queries, columns keys, each row sums to 1:
 
     spatial      (T, H, 17, 17) float32, joint to joint, of each frame and head
-    group        (T, H, 17, 17) float32, see `group_meaning`; not there in a network without group blocks
+    group        (T, H, 17, 17) float32, as group_meaning says; not there in a network without group blocks
     temporal     (17, H, T, T) float32, frame to frame, of each joint and head
     joint_names  (17,)          heads (H,)          frames (T,): numbers of the track's frames
     groups       (17,): the group of each joint     group_meaning: what rows and columns of `group` are
@@ -29,8 +29,10 @@ from poseworks.core.skeletons import H36M_17
 from poseworks.lifting.attention_figures import Axis, attention_figure
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from poseworks.core.cameras import Pinhole
+    from poseworks.core.poses import PoseSequence
     from poseworks.lifting.ehgformer import EHGFormer
 
 Maps = NDArray[np.float32]
@@ -52,6 +54,8 @@ class BlockAttention:
         spatial: (T, H, 17, 17), joint to joint.
         group: (T, H, 17, 17), joint to group, or None without a group block; `group_meaning` says how to read it.
         temporal: (17, H, T, T), frame to frame.
+        groups: the group of each joint.
+        model, model_sha256: where the weights came from, and the SHA-256 of their file.
     """
 
     block: int
@@ -60,13 +64,10 @@ class BlockAttention:
     spatial: Maps
     group: Maps | None
     temporal: Maps
-
-
-def group_meaning(network: EHGFormer) -> str:
-    """What rows and columns of the group maps are."""
-    from poseworks.lifting.ehgformer import OrdinaryEHGFormer
-
-    return _ORDINARY if isinstance(network, OrdinaryEHGFormer) else _SCRAMBLED
+    groups: tuple[int, ...]
+    group_meaning: str
+    model: str = ""
+    model_sha256: str = ""
 
 
 def clip_attention(
@@ -88,9 +89,42 @@ def clip_attention(
     return _maps(network, x, blocks, heads, first_frame)
 
 
+def track_attention(
+    poses: PoseSequence,
+    network: nn.Module,
+    *,
+    frames: tuple[int, int] | None = None,
+    block: int | None = None,
+    head: int | None = None,
+    camera: Pinhole | None = None,
+) -> Iterator[BlockAttention]:
+    """As `clip_attention`, of a clip of one person's track.
+
+    Args:
+        poses: 2D keypoints of one person, as `lift` takes them.
+        network: an EHGFormer from `load`.
+        frames: first frame and the one after the last; default: the first that show enough of the person, as many as
+            the network takes.
+        camera: for weights that need a focal length.
+
+    Raises:
+        ConfigError: the network has no attention, there are no such frames, blocks or heads, or a focal length lacks.
+        DataError, SkeletonError: as `lift`; or there is more than one person.
+    """
+    from poseworks.lifting.ehgformer import EHGFormer
+    from poseworks.lifting.track_clips import track_clips
+
+    if not isinstance(network, EHGFormer):
+        raise ConfigError(f"network: a {type(network).__name__} has no attention. Take an EHGFormer.")
+    clip = track_clips(poses, network, network.window, frames=frames, camera=camera)[0]
+    return clip_attention(network, clip.prepared.x, block=block, head=head, first_frame=clip.first_frame)
+
+
 def _maps(
     network: EHGFormer, x: Tensor, blocks: tuple[int, ...], heads: tuple[int, ...], first_frame: int
 ) -> Iterator[BlockAttention]:
+    from poseworks.lifting.ehgformer import OrdinaryEHGFormer
+
     for number in blocks:
         maps = network.attention_maps(x[None], number)
         spatial, group, temporal = (
@@ -100,7 +134,18 @@ def _maps(
         assert spatial is not None
         assert temporal is not None
         frames = tuple(range(first_frame, first_frame + len(x)))
-        yield BlockAttention(number, heads, frames, spatial, group, temporal)
+        yield BlockAttention(
+            number,
+            heads,
+            frames,
+            spatial,
+            group,
+            temporal,
+            groups=network.config.groups,
+            group_meaning=_ORDINARY if isinstance(network, OrdinaryEHGFormer) else _SCRAMBLED,
+            model=network.source,
+            model_sha256=network.sha256,
+        )
 
 
 def _chosen(name: str, number: int | None, count: int) -> tuple[int, ...]:
@@ -114,7 +159,6 @@ def _chosen(name: str, number: int | None, count: int) -> tuple[int, ...]:
 def write_attention(
     maps: Iterable[BlockAttention],
     folder: str | os.PathLike[str],
-    network: EHGFormer,
     *,
     frame: int | None = None,
     joint: str | None = None,
@@ -125,7 +169,6 @@ def write_attention(
     Args:
         maps: of `clip_attention`; one block is held at a time.
         folder: appears as a whole, or not at all.
-        network: whose maps they are.
         frame: show the spatial and group maps of this frame of the track; default: their mean over the clip.
         joint: show the temporal maps of this joint; default: their mean over joints.
         overwrite: replace an existing folder.
@@ -138,43 +181,39 @@ def write_attention(
         raise ConfigError(f"joint: {joint!r} is none of {', '.join(_JOINTS)}.")
     shown: dict[str, list[Maps]] = {"spatial": [], "group": [], "temporal": []}
     blocks: list[int] = []
-    heads: Sequence[int] = ()
-    frames: Sequence[int] = ()
     with atomic_folder(folder, overwrite) as new:
         for one in maps:
-            _write_arrays(one, new / f"block-{one.block}.npz", network)
-            heads, frames = one.heads, one.frames
+            _write_arrays(one, new / f"block-{one.block}.npz")
             blocks.append(one.block)
-            place = None if frame is None else _place(frame, frames)
+            place = None if frame is None else _place(frame, one.frames)
             shown["spatial"].append(_one_or_mean(one.spatial, place))
             if one.group is not None:
                 shown["group"].append(_one_or_mean(one.group, place))
             shown["temporal"].append(_one_or_mean(one.temporal, None if joint is None else _JOINTS.index(joint)))
         for kind, rows in shown.items():
             if rows:
-                labels = _labels(kind, network, frames, frame, joint)
                 text = attention_figure(
                     np.stack(rows),
                     row_names=[f"block {number}" for number in blocks],
-                    column_names=[f"head {number}" for number in heads],
-                    **labels,
+                    column_names=[f"head {number}" for number in one.heads],
+                    **_labels(kind, one, frame, joint),
                 )
                 (new / f"{kind}.svg").write_text(text, encoding="utf-8")
         names = sorted(file.name for file in new.iterdir())
     return [Path(folder) / name for name in names]
 
 
-def _write_arrays(maps: BlockAttention, path: Path, network: EHGFormer) -> None:
+def _write_arrays(maps: BlockAttention, path: Path) -> None:
     arrays: dict[str, Any] = {
         "format": FORMAT,
         "block": maps.block,
         "heads": np.array(maps.heads),
         "frames": np.array(maps.frames),
         "joint_names": np.array(_JOINTS),
-        "groups": np.array(network.config.groups),
-        "group_meaning": group_meaning(network),
-        "model": network.source,
-        "model_sha256": network.sha256,
+        "groups": np.array(maps.groups),
+        "group_meaning": maps.group_meaning,
+        "model": maps.model,
+        "model_sha256": maps.model_sha256,
         "spatial": maps.spatial,
         "temporal": maps.temporal,
     }
@@ -194,24 +233,21 @@ def _one_or_mean(maps: Maps, place: int | None) -> Maps:
     return np.asarray(maps.mean(axis=0, dtype=np.float64) if place is None else maps[place], dtype=np.float32)
 
 
-def _labels(
-    kind: str, network: EHGFormer, frames: Sequence[int], frame: int | None, joint: str | None
-) -> dict[str, Any]:
+def _labels(kind: str, maps: BlockAttention, frame: int | None, joint: str | None) -> dict[str, Any]:
     """Title, note and axes of a figure."""
-    clip = f"frames {frames[0]} to {frames[-1]}"
+    clip = f"frames {maps.frames[0]} to {maps.frames[-1]}"
     joints = Axis("joints", list(enumerate(_JOINTS)))
     of = f"mean over {clip}" if frame is None else f"frame {frame}"
     title, note, queries, keys = f"Spatial attention, joint to joint: {of}", "", joints, joints
     if kind == "temporal":
         of = f"mean over joints, {clip}" if joint is None else f"{joint}, {clip}"
         title = f"Temporal attention, frame to frame: {of}"
-        queries = keys = Axis("frames", _frame_ticks(frames))
+        queries = keys = Axis("frames", _frame_ticks(maps.frames))
     elif kind == "group":
-        meaning = group_meaning(network)
-        note = f"{meaning[0].upper()}{meaning[1:]}."
-        if meaning == _ORDINARY:
+        note = f"{maps.group_meaning[0].upper()}{maps.group_meaning[1:]}."
+        if maps.group_meaning == _ORDINARY:
             title = f"Group attention, joint to group: {of}"
-            named = [f"group {group} ({joint})" for group, joint in zip(network.config.groups, _JOINTS, strict=True)]
+            named = [f"group {group} ({joint})" for group, joint in zip(maps.groups, _JOINTS, strict=True)]
             keys = Axis("groups", list(enumerate(named)))
         else:
             title = f"Group attention, slot to slot: {of}"
