@@ -57,8 +57,8 @@ class CameraOptions:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class LiftOptions(CameraOptions):
-    """What is known of the person and the camera, and how windows are cut."""
+class SceneOptions(CameraOptions):
+    """What is known of the camera and the person."""
 
     height: Annotated[
         float | None, Parameter(help="The person's height in metres, such as 1.72: makes metres of the result.")
@@ -71,6 +71,32 @@ class LiftOptions(CameraOptions):
             "shin, upper_arm, forearm, each with left_ or right_ or for the mean of both; torso, shoulders, hips.",
         ),
     ] = ()
+
+    def bones(self) -> dict[str, float]:
+        """Metres of each bone that is stated.
+
+        Raises:
+            ConfigError: one is not stated as NAME=METRES.
+        """
+        from poseworks.core.errors import ConfigError
+
+        bones = {}
+        for text in self.bone:
+            name, equals, length = (part.strip() for part in text.partition("="))
+            try:
+                bones[name] = float(length)
+            except ValueError:
+                raise ConfigError(f"--bone {text}: expected NAME=METRES, such as left_thigh=0.43.") from None
+            if not equals:
+                raise ConfigError(f"--bone {text}: expected NAME=METRES, such as left_thigh=0.43.")
+        return bones
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LiftOptions(SceneOptions):
+    """What is known of the camera and the person, and how windows are cut."""
+
     flip: Annotated[bool, Parameter(help="Average with the answer to the mirrored input, at twice the cost.")] = True
     overlap: Annotated[float, Parameter(help="Share of a window that the next one covers again.")] = 0.5
     latency: Annotated[
@@ -88,23 +114,13 @@ class LiftOptions(CameraOptions):
         Raises:
             ConfigError: a value is out of its range, or a bone is not stated as NAME=METRES.
         """
-        from poseworks.core.errors import ConfigError
         from poseworks.lifting.settings import checked_settings
 
-        bones = {}
-        for text in self.bone:
-            name, equals, length = (part.strip() for part in text.partition("="))
-            try:
-                bones[name] = float(length)
-            except ValueError:
-                raise ConfigError(f"--bone {text}: expected NAME=METRES, such as left_thigh=0.43.") from None
-            if not equals:
-                raise ConfigError(f"--bone {text}: expected NAME=METRES, such as left_thigh=0.43.")
         return checked_settings(
             flip=self.flip,
             overlap=self.overlap,
             height=self.height,
-            bones=bones,
+            bones=self.bones(),
             max_gap_s=self.max_gap,
             min_confidence=self.min_confidence,
             unswap=self.unswap,
