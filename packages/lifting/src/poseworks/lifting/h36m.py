@@ -121,4 +121,5 @@ def _stretched(length: int, n: int, random: np.random.RandomState | None) -> NDA
     even = np.linspace(0, length, num=n, endpoint=False)
     down = (np.random if random is None else random).randint(2, size=n)
     chosen = np.sort(down * np.floor(even) + (1 - down) * np.ceil(even))
-    return np.clip(chosen, 0, length - 1).astype(np.int64)
+    frames: NDArray[np.int64] = np.clip(chosen, 0, length - 1).astype(np.int64)
+    return frames

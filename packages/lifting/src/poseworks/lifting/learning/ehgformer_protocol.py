@@ -16,7 +16,7 @@ So every second frame is evaluated, and not the tails: strictly, not the protoco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,12 @@ from torch import Tensor, nn
 
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.metrics import mpjpe, pa_mpjpe
+from poseworks.core.progress import Advance
 from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.h36m import denormalize, normalize, split_clips
 from poseworks.lifting.learning.h36m_files import EHGFormerFrames
 
 Floats = NDArray[np.float32]
-Progress = Callable[[int, int], object]
 
 STEP = 2  # every second frame
 TRAIN_STRIDE = 81
@@ -174,7 +174,7 @@ def evaluate_ehgformer(
     step: int = STEP,
     batch: int = 4,
     random: np.random.RandomState | None = None,
-    progress: Progress | None = None,
+    advance: Advance | None = None,
 ) -> EHGFormerResult:
     """A network by the published protocol.
 
@@ -186,7 +186,7 @@ def evaluate_ehgformer(
         gt_2d: x, y of the input take the place of the answer's.
         n: frames of a clip; None: those of the network's config.
         random: for recordings shorter than a clip: `published_random`; None: seed 0.
-        progress: is told how many clips of how many are done.
+        advance: is called with the number of clips of each batch.
 
     Raises:
         DataError: the frames are of no test split, or too few for a clip.
@@ -204,8 +204,8 @@ def evaluate_ehgformer(
             answers[rows] = y.cpu().numpy()
             if gt_2d:
                 answers[rows, ..., :2] = x[..., :2].cpu().numpy()
-            if progress is not None:
-                progress(int(rows[-1]) + 1, len(found))
+            if advance is not None:
+                advance(len(rows))
     return score_clips(answers, found.indices, frames, static=static, step=step)
 
 

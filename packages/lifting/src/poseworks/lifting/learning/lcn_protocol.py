@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from poseworks.core.errors import DataError, ShapeError
+from poseworks.core.progress import Advance
 from poseworks.core.skeletons import H36M_17
 from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.h36m import denormalize, normalize
@@ -29,7 +29,6 @@ from poseworks.lifting.learning.h36m_files import LCNFrames
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 ACTIONS = tuple(range(2, 17))
 _ROWS = 1 << 14  # frames that are computed in float64 at a time
@@ -92,7 +91,7 @@ def evaluate_lcn(
     procrustes: bool = False,
     features: int | None = None,
     batch: int = 256,
-    progress: Progress | None = None,
+    advance: Advance | None = None,
 ) -> LCNResult:
     """A network by the published protocol.
 
@@ -102,7 +101,7 @@ def evaluate_lcn(
         flip: average with the mirrored answer.
         procrustes: protocol 2 as well.
         features: of the input; None: those of the network's config.
-        progress: is told how many frames of how many are done.
+        advance: is called with the number of frames of each batch.
     """
     in_features = int(network.config.in_features) if features is None else features  # type: ignore[union-attr, arg-type]
     answers = np.empty((len(frames), 17, 3), np.float32)
@@ -113,8 +112,8 @@ def evaluate_lcn(
             x = torch.from_numpy(np.ascontiguousarray(lcn_inputs(frames, in_features, rows))).to(device)
             y: Tensor = flip_average(network, x) if flip else network(x)
             answers[rows] = y.cpu().numpy()
-            if progress is not None:
-                progress(min(start + batch, len(frames)), len(frames))
+            if advance is not None:
+                advance(len(x))
     return score_frames(answers, frames, procrustes=procrustes)
 
 
