@@ -70,8 +70,9 @@ class Task:
         (folder / "more.txt").write_text(str(run.steps))
 
 
-def save(network: nn.Linear, folder: Path, overwrite: bool) -> None:
+def save(network: nn.Linear, folder: Path, readme: str, overwrite: bool) -> None:
     folder.write_text(str(network.in_features))
+    folder.with_suffix(".md").write_text(readme)
 
 
 @pytest.fixture
@@ -108,6 +109,7 @@ def test_a_recipe_is_run_saved_and_continued(recipes: RecipeFolder[Any]) -> None
     assert trained.network.in_features == 4
     assert trained.folder.read_text() == "4"
     assert Path("run/more.txt").read_text() == "4"
+    assert "kept: the weights of step 4 of 4" in Path("run/model.md").read_text()
     again = train_recipe("small", "run", data="here", overrides=("width=4",), resume=True, quiet=True)
     assert torch.equal(again.network.weight, trained.network.weight)
     with pytest.raises(ConfigError, match=r"recipe.data: 'here' then, 'there' now; recipe.width: 4 then, 3 now"):

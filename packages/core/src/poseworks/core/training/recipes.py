@@ -101,7 +101,7 @@ class RecipeTrainer(Generic[AnyRecipe, Trainable]):
     Attributes:
         recipes: what it may train by.
         task: of a recipe and the place of its data.
-        save: writes a network to a folder.
+        save: writes a network to a folder, told ``readme`` and ``overwrite``.
     """
 
     recipes: RecipeFolder[AnyRecipe]
@@ -143,8 +143,28 @@ class RecipeTrainer(Generic[AnyRecipe, Trainable]):
         network = task.finished().cpu()
         target = Path(folder) / "model"
         if place().rank == 0:  # of several processes one writes
-            self.save(network, target, overwrite=True)
+            self.save(network, target, readme=_readme(network, recipe, run), overwrite=True)
             more = getattr(task, "save_more", None)
             if more is not None:
                 more(Path(folder), run)
         return Trained(network, target, run)
+
+
+def _readme(network: nn.Module, recipe: BaseRecipe, run: TrainResult) -> str:
+    """What the weights are and how to make them again."""
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    figures = ", ".join(f"{name} {value:.6g}" for name, value in run.validation.items())
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"{recipe.about}.",
+        "",
+        f"- network: {type(network).__name__}, {parameters:,} parameters",
+        f"- made by: the recipe {recipe.name}, seed {recipe.training.seed}",
+        f"- kept: the weights of step {run.kept_step} of {run.steps}",
+        *([f"- validation after the last step: {figures}"] if figures else []),
+        "- training data and licence: of the data set that the recipe names",
+        "",
+        "All settings, with what was changed in the recipe, stand in settings.json of the run. Load: `load(<this folder>)`.",
+    ]
+    return "\n".join(lines)
