@@ -165,6 +165,6 @@ def _readme(network: nn.Module, recipe: BaseRecipe, run: TrainResult) -> str:
         *([f"- validation after the last step: {figures}"] if figures else []),
         "- training data and licence: of the data set that the recipe names",
         "",
-        "All settings, with what was changed in the recipe, stand in settings.json of the run. Load: `load(<this folder>)`.",
+        "All settings, with the changes to the recipe, stand in settings.json of the run. Load: `load(<this folder>)`.",
     ]
     return "\n".join(lines)
