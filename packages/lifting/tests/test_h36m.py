@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from poseworks.core.errors import DataError, ShapeError
-from poseworks.lifting.h36m import denormalize, normalize
+from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.formats import read_poses
+from poseworks.core.poses import PoseSequence
+from poseworks.core.skeletons import COCO_17, H36M_17, convert
+from poseworks.core.testing import seeded_input
+from poseworks.lifting.h36m import denormalize, normalize, split_clips
 
 REFERENCE = Path(__file__).parent / "reference"
 SIZES = np.array([[1000, 1002], [1000, 1000], [1000, 1000], [1000, 1002]])  # of the four cameras, in the vectors' order
@@ -76,3 +80,96 @@ def test_what_does_not_fit_is_refused() -> None:
     for width, height in ((0, 100), (100, -1)):
         with pytest.raises(DataError, match="width first"):
             denormalize(np.zeros((17, 2)), width, height)
+
+
+# --- clips ------------------------------------------------------------------------------------------------------------
+
+
+def test_clips_are_those_of_the_published_reader() -> None:
+    source, expected = stored("protocol_source"), stored("protocol_expected")
+    random = np.random.RandomState(0)  # one stream: the training split first
+    train = split_clips(source["train/source"][::2], 27, 9, random)
+    test = split_clips(source["test/source"][::2].tolist(), 27, 27, random)
+    np.testing.assert_array_equal(train, expected["split_train"])
+    np.testing.assert_array_equal(test, expected["split_test"])
+
+
+def test_without_a_generator_numpys_global_one_is_drawn_from_as_published() -> None:
+    source, expected = stored("protocol_source"), stored("protocol_expected")
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        np.random.seed(0)  # noqa: NPY002
+        clips = [
+            split_clips(source[f"{split}/source"][::2], 27, stride) for split, stride in (("train", 9), ("test", 27))
+        ]
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    np.testing.assert_array_equal(clips[1], expected["split_test"])
+
+
+def test_clips_start_every_stride_and_tails_are_dropped() -> None:
+    names = ["a"] * 10 + ["b"] * 7
+    assert split_clips(names, 4, 3)[:, 0].tolist() == [0, 3, 6, 10, 13]
+    assert split_clips(names, 4, 9)[:, 0].tolist() == [0, 10]  # a stride longer than a clip leaves frames out
+    clips = split_clips(names, 4, 3)
+    np.testing.assert_array_equal(np.diff(clips, axis=1), 1)
+
+
+def test_a_short_recording_is_stretched_unless_it_is_the_last() -> None:
+    clips = split_clips(["a"] * 242 + ["b"] * 243 + ["c"] * 100, 243, 243, np.random.RandomState(3))
+    assert clips.shape == (2, 243)
+    assert clips[0].min() == 0
+    assert clips[0].max() == 241
+    assert (np.diff(clips[0]) >= 0).all()
+    np.testing.assert_array_equal(clips[1], np.arange(242, 485))
+    again = split_clips(["a"] * 242 + ["b"] * 243, 243, 243, np.random.RandomState(3))
+    np.testing.assert_array_equal(clips, again)
+
+
+def test_a_recording_that_comes_twice_is_stretched_once() -> None:
+    names = ["a"] * 2 + ["b"] * 4 + ["a"] * 2 + ["b"] * 4
+    assert len(split_clips(names, 4, 4, np.random.RandomState(0))) == 3
+
+
+def test_no_frames_no_clips() -> None:
+    assert split_clips([], 27, 9).shape == (0, 27)
+    with pytest.raises(ConfigError, match="at least 1, got 0 and 9"):
+        split_clips(["a"], 0, 9)
+    with pytest.raises(ShapeError, match="recording of each frame"):
+        split_clips(np.zeros((3, 2)), 2, 1)
+
+
+# --- the original flow in the wild ------------------------------------------------------------------------------------
+
+# Joints that the original takes from elsewhere: 9 is its nose, 10 lies between the eyes, and 7 in the middle of others.
+SAME = [joint for joint in range(17) if joint not in (7, 9, 10)]
+
+
+def test_halpe_of_one_person_becomes_h36m_as_in_the_original_but_for_the_head() -> None:
+    arrays = stored("wild_expected")
+    poses = convert(read_poses(REFERENCE / "wild_alphapose.json", fps=25, image_size="1280x720", person=1), H36M_17)
+    seen = poses.observed[0].all(axis=1)
+    ours = (poses.positions[0, seen] - np.float32([640, 360])) / 360
+    np.testing.assert_allclose(ours[:, SAME], arrays["pixel_normalised_person1"][:, SAME, :2], atol=1e-5)
+
+
+def test_coco_becomes_h36m_as_in_the_original_but_for_the_head() -> None:
+    arrays = stored("wild_expected")
+    coco = seeded_input("wild/coco17", (11, 17, 3), 150) + np.float32([640, 360, 0])
+    poses = PoseSequence(
+        positions=coco[None, ..., :2], joint_names=COCO_17.joint_names, skeleton="coco17", fps=25, unit="px",
+        frame="image", image_size=(1280, 720),
+    )  # fmt: skip
+    ours = convert(poses, H36M_17).positions[0]
+    np.testing.assert_allclose(ours[:, SAME], arrays["coco_to_h36m"][:, SAME, :2], rtol=1e-5, atol=1e-3)
+
+
+def test_the_originals_other_input_forms_are_the_same_pixels_scaled_and_padded() -> None:
+    arrays = stored("wild_expected")
+    pixels, boxed, padded = (arrays[key] for key in ("halpe_to_h36m", "box_normalised", "clip_padded_to_27"))
+    seen = pixels[pixels[..., 2] != 0][:, :2]
+    low, side = seen.min(axis=0), (seen.max(axis=0) - seen.min(axis=0)).max()
+    middle = (seen.max(axis=0) + low) / 2
+    np.testing.assert_allclose(boxed[..., :2], (pixels[..., :2] - middle) / (side / 2), atol=1e-5)
+    expected = np.pad(arrays["pixel_normalised"], ((0, 16), (0, 0), (0, 0)), "edge")
+    np.testing.assert_allclose(padded, expected, atol=1e-6)
