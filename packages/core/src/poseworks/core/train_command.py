@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -83,6 +84,7 @@ def train_verb(training: str) -> Callable[..., None]:
             config, folder, data=options.data, overrides=options.overrides, resume=options.resume, overwrite=overwrite,
             device=choose_device(device), quiet=quiet or json,
         )  # fmt: skip
-        print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+        if os.environ.get("RANK", "0") == "0":  # of several processes one answers
+            print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
 
     return train

@@ -51,10 +51,10 @@ def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Net
             assert_never(other)
 
 
-def _save(network: Network, folder: str | os.PathLike[str], *, overwrite: bool) -> None:
+def _save(network: Network, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
     """Our own weights in half precision, as they are shipped; others as they were trained."""
     own = getattr(network, "preparation", PUBLISHED).form == "ray"
-    save(network, folder, half=own, overwrite=overwrite)
+    save(network, folder, readme=readme, half=own, overwrite=overwrite)
 
 
 train_recipe = RecipeTrainer(RECIPES, _task, _save)
