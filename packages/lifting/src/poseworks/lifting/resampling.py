@@ -28,7 +28,7 @@ def at_rate(track: Array, fps: float, rate: float) -> Array:
 def back_to_rate(track: Array, frames: int, fps: float, rate: float) -> Array:
     """(m, ...) at `rate` as (frames, ...) at `fps`, on cubic curves; behind the last frame straight on.
 
-    Between a frame and one that is NaN, the nearer of the two counts.
+    Between a frame and one that is NaN, the nearer of the two counts; half way, the one that is not.
     """
     at, share = _split(np.arange(frames) * rate / fps, max(len(track) - 1, 1))
     p0, p1, p2, p3 = (track[np.clip(at + shift, 0, len(track) - 1)] for shift in (-1, 0, 1, 2))
@@ -38,8 +38,9 @@ def back_to_rate(track: Array, frames: int, fps: float, rate: float) -> Array:
     bend = 2 * p0 - 5 * p1 + 4 * p2 - p3
     curve: Array = p1 + 0.5 * t * (p2 - p0 + t * (bend + t * (3 * (p1 - p2) + p3 - p0)))
     curve = np.where(t > 1, p2 + (t - 1) * (p2 - p1), curve)
-    curve = np.where(np.isfinite(curve), curve, np.where(t < 0.5, p1, p2))
-    return np.where(t == 0, p1, curve)
+    nearer = np.where((t < 0.5) | ((t == 0.5) & np.isfinite(p1)), p1, p2)
+    curve = np.where(np.isfinite(curve), curve, nearer)
+    return np.where(t == 0, p1, np.where(t == 1, p2, curve))
 
 
 def _split(place: Array, frames: int) -> tuple[NDArray[np.intp], Array]:

@@ -165,10 +165,22 @@ def _filled(track: Array) -> Array:
 
 
 def _gaussian(x: Array, sigma: float) -> Array:
-    """(n,) smoothed by a Gaussian of `sigma` frames; the ends are continued by reflection in their last point."""
-    half = min(int(3 * sigma + 0.5), len(x) - 1)
-    if half < 1:
+    """(n,) smoothed: at each frame the line that fits best around it, weighed by a Gaussian of `sigma` frames.
+
+    Away from the ends that is the Gaussian filter; at the ends it neither lags behind nor clings to the last frame.
+    """
+    half = int(3 * sigma + 0.5)
+    if half < 1 or len(x) < 3:
         return x
-    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
-    front, behind = 2 * x[0] - x[half:0:-1], 2 * x[-1] - x[-2 : -half - 2 : -1]
-    return np.convolve(np.concatenate([front, x, behind]), kernel / kernel.sum(), mode="valid")
+    offsets = np.arange(-half, half + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+
+    def moment(values: Array, order: int) -> Array:
+        """Sum over the frames around of weight * offset^order * value."""
+        around = np.convolve(np.pad(values, half), (kernel * offsets**order)[::-1], mode="valid")
+        return np.asarray(around, dtype=np.float64)
+
+    ones = np.ones(len(x))
+    s0, s1, s2 = (moment(ones, order) for order in range(3))
+    line: Array = (s2 * moment(x, 0) - s1 * moment(x, 1)) / (s0 * s2 - s1**2)
+    return line
