@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.testing import mutations
-from poseworks.core.unpickling import restricted_load, restricted_loads
+from poseworks.core.unpickling import restricted_items, restricted_load, restricted_loads
 
 PLAIN = {
     "none": None,
@@ -273,3 +273,100 @@ def test_reading_a_stream_of_numpy_save() -> None:
     np.save(stream, _objects([np.arange(3), [1, 2]]), allow_pickle=True)
     value = restricted_loads(stream.getvalue()[128:])
     assert_array_equal(value[0], np.arange(3))
+
+
+# --- large files ------------------------------------------------------------------------------------------------------
+
+LARGE = {
+    "array": np.arange(3000.0).reshape(1000, 3),
+    "bytes": b"\x01\x02" * 5000,
+    "bytearray": bytearray(b"\x03" * 5000),
+    "in a tuple": (1, b"y" * 5000, (b"z" * 5000,)),
+    "text": ["s_01_act_02"] * 20 + ["x" * 5000],
+    "big-endian": np.arange(2000, dtype=">f8"),
+    "characters": np.array(["ab", "c"] * 3000),
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("mapped", [False, True])
+def test_what_is_large_comes_out_as_python_reads_it(protocol: int, mapped: bool, tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps([LARGE, LARGE["array"]], protocol))
+    value, again = restricted_load(tmp_path / "x.pkl", mapped=mapped)
+    for name, expected in LARGE.items():
+        assert type(value[name]) is type(expected)
+        if isinstance(expected, np.ndarray):
+            assert_array_equal(value[name], expected)
+            assert value[name].dtype == expected.dtype.newbyteorder("=")
+        else:
+            assert value[name] == expected
+    assert again is value["array"]
+
+
+def test_a_mapped_array_can_be_written_to_and_the_file_stays(tmp_path: Path) -> None:
+    data = pickle.dumps(LARGE["array"], 4)
+    (tmp_path / "x.pkl").write_bytes(data)
+    array = restricted_load(tmp_path / "x.pkl", mapped=True)
+    array += 1
+    assert (tmp_path / "x.pkl").read_bytes() == data
+    assert not array.flags.owndata
+
+
+def _items(count: int) -> list[dict[str, Any]]:
+    shared = {"name": "camera", "k": np.arange(3.0)}
+    return [
+        {"n": i, "joints": np.full((17, 3), float(i)), "camera": shared, "path": f"image_{i}"} for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_list_is_handed_over_item_by_item(protocol: int, tmp_path: Path) -> None:
+    expected = _items(2500)
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(expected, protocol))
+    found: list[Any] = []
+    batches: list[int] = []
+
+    def take(items: list[Any]) -> None:
+        batches.append(len(items))
+        found.extend(items)
+
+    restricted_items(tmp_path / "x.pkl", take)
+    assert [item["n"] for item in found] == list(range(2500))
+    assert all(item["camera"] is found[0]["camera"] for item in found)
+    assert_array_equal(found[-1]["camera"]["k"], [0, 1, 2])
+    assert_array_equal(np.array([item["joints"] for item in found]), np.array([item["joints"] for item in expected]))
+    assert max(batches) <= 1000
+
+
+def test_only_a_list_is_handed_over(tmp_path: Path) -> None:
+    for value, message in (
+        ({"a": 1}, "holds a dict"),
+        ([], "an empty list"),
+        ("x", "holds a str"),
+        ((1, 2), "a tuple"),
+    ):
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps(value))
+        with pytest.raises(FormatError, match=message):
+            restricted_items(tmp_path / "x.pkl", lambda items: None)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_damaged_lists_end_in_items_or_a_format_error(protocol: int, tmp_path: Path) -> None:
+    data = pickle.dumps([*_items(3), LARGE["array"][:200]], protocol)
+    refused = 0
+    for damaged in mutations(data, np.random.default_rng(protocol), 200):
+        (tmp_path / "x.pkl").write_bytes(damaged)
+        try:
+            restricted_items(tmp_path / "x.pkl", lambda items: None)
+        except FormatError:
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_evil_item_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps([{"a": 1}, EVIL[name]], 4))
+    with pytest.raises(FormatError, match="refused"):
+        restricted_items(tmp_path / "evil.pkl", lambda items: None)
+    assert [file.name for file in tmp_path.iterdir()] == ["evil.pkl"]

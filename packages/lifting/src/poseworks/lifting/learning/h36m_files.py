@@ -430,7 +430,8 @@ class _Table:
     def floats(self, key: str, shape: tuple[Any, ...], channels: int) -> Floats:
         """The first channels of (N, *shape) as float32, a copy of its own."""
         array = self._checked(key, shape)
-        return np.array(array[..., :channels], dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):  # is a fault already
+            return np.array(array[..., :channels], dtype=np.float32, order="C")
 
     def doubles(self, key: str, shape: tuple[Any, ...]) -> NDArray[np.float64]:
         """(N, *shape) as float64, a copy of its own."""
@@ -490,7 +491,8 @@ class _Table:
             return nothing
         for start in range(0, len(array), _ROWS):
             part = array[start : start + _ROWS]
-            finite = (np.abs(part.reshape(len(part), -1)) < _LARGEST).all(axis=1)
+            rows = part.reshape(len(part), -1)
+            finite = (np.isfinite(rows) & (np.abs(rows) < np.float64(_LARGEST))).all(axis=1)
             if not finite.all():
                 first = start + int(np.argmin(finite))
                 self.faults.add(f"{key}: values that are not finite", f"frame {first}", int((~finite).sum()))
