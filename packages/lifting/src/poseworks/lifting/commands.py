@@ -245,7 +245,10 @@ def evaluate(
     ] = False,
     static: Annotated[
         bool | None,
-        Parameter(negative="--dynamic", help="EHGFormer: trained with root-relative labels, or with the root's path."),
+        Parameter(
+            negative="--dynamic",
+            help="EHGFormer: trained with root-relative labels, or with the root's path. Default: both.",
+        ),
     ] = None,
     gt_2d: Annotated[bool, Parameter(name="--gt-2d", negative="", help="EHGFormer: keep the input's x and y.")] = False,
     options: LoadOptions = LoadOptions(),

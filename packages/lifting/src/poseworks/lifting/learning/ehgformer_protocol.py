@@ -191,6 +191,29 @@ def evaluate_ehgformer(
     Raises:
         DataError: the frames are of no test split, or too few for a clip.
     """
+    answers, indices = ask_clips(
+        network, frames, flip=flip, gt_2d=gt_2d, n=n, step=step, batch=batch, random=random, advance=advance
+    )
+    return score_clips(answers, indices, frames, static=static, step=step)
+
+
+def ask_clips(
+    network: nn.Module,
+    frames: EHGFormerFrames,
+    *,
+    flip: bool = True,
+    gt_2d: bool = False,
+    n: int | None = None,
+    step: int = STEP,
+    batch: int = 4,
+    random: np.random.RandomState | None = None,
+    advance: Advance | None = None,
+) -> tuple[Floats, NDArray[np.int64]]:
+    """The network's answers (C, n, 17, 3), normalised, and the clips' frames (C, n); arguments of `evaluate_ehgformer`.
+
+    Raises:
+        DataError: the frames are of no test split, or too few for a clip.
+    """
     _truth(frames)
     length = int(network.config.frames) if n is None else n  # type: ignore[union-attr, arg-type]
     found = clip_set(frames, length, length, step=step, random=random)
@@ -206,7 +229,7 @@ def evaluate_ehgformer(
                 answers[rows, ..., :2] = x[..., :2].cpu().numpy()
             if advance is not None:
                 advance(len(rows))
-    return score_clips(answers, found.indices, frames, static=static, step=step)
+    return answers, found.indices
 
 
 def score_clips(

@@ -19,7 +19,7 @@ from poseworks.core.progress import Advance
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.input_forms import PUBLISHED
 from poseworks.lifting.lcn import LCN
-from poseworks.lifting.learning.ehgformer_protocol import EHGFormerResult, evaluate_ehgformer, published_random
+from poseworks.lifting.learning.ehgformer_protocol import ask_clips, published_random, score_clips
 from poseworks.lifting.learning.h36m_files import (
     DETECTED_FILE,
     LCN_FILES,
@@ -163,16 +163,17 @@ def measure_ehgformer(
     network: EHGFormer,
     data: Data = None,
     *,
-    static: bool,
+    static: bool | None = None,
     flip: bool = True,
     gt_2d: bool = False,
     advance: Advance | None = None,
-) -> Comparison:
+) -> list[Comparison]:
     """EHGFormer's protocol.
 
     Args:
         data: the source file, or folders as in POSEWORKS_DATA; None: that variable.
-        static: trained with root-relative labels.
+        static: trained with root-relative labels, or with the root's path; None: it is not known. Then there is a
+            comparison for each, static first, of which the one for the other labels is void.
         flip: average with the mirrored answer, as published.
         gt_2d: x, y of the input take the place of the answer's.
 
@@ -182,28 +183,24 @@ def measure_ehgformer(
     file = find_ehgformer(data)
     random = published_random(read_recordings(file, "train")[0], network.config.frames)
     frames = read_ehgformer(file, "test")
-    result: EHGFormerResult = evaluate_ehgformer(
-        network, frames, static=static, flip=flip, gt_2d=gt_2d, random=random, advance=advance
-    )
-    kinds = ("static",) if static else ("dynamic", "distilled")
-    wanted = [f"ehgformer-{kind}-p{partition}" for kind in kinds for partition in (1, 2)]
-    return Comparison(
-        "ehgformer",
-        DEFINITIONS["ehgformer"],
-        {
-            "labels": "static" if static else "dynamic", "flip": flip, "gt_2d": gt_2d, "clips": result.clips,
+    answers, indices = ask_clips(network, frames, flip=flip, gt_2d=gt_2d, random=random, advance=advance)
+    found = []
+    for labels in (True, False) if static is None else (static,):
+        result = score_clips(answers, indices, frames, static=labels)
+        kinds = ("static",) if labels else ("dynamic", "distilled")
+        settings = {
+            "labels": "static" if labels else "dynamic", "flip": flip, "gt_2d": gt_2d, "clips": result.clips,
             "clips_blocked": result.clips_blocked,
-        },
-        [{"name": row.action, "p1": row.p1, "p2": row.p2, "frames": row.frames} for row in result.rows],
-        result.p1,
-        result.p2,
-        result.p1_evaluated,
-        result.p2_evaluated,
-        result.frames,
-        result.frames_in_file,
-        result.empty_actions,
-        _claims(network, wanted),
-    )  # fmt: skip
+        }  # fmt: skip
+        rows = [{"name": row.action, "p1": row.p1, "p2": row.p2, "frames": row.frames} for row in result.rows]
+        claims = _claims(network, [f"ehgformer-{kind}-p{partition}" for kind in kinds for partition in (1, 2)])
+        found.append(
+            Comparison(
+                "ehgformer", DEFINITIONS["ehgformer"], settings, rows, result.p1, result.p2, result.p1_evaluated,
+                result.p2_evaluated, result.frames, result.frames_in_file, result.empty_actions, claims,
+            )
+        )  # fmt: skip
+    return found
 
 
 def labels_of(model: str) -> bool | None:
