@@ -125,7 +125,7 @@ def test_hiding_a_track_shows_the_one_under_it(demo_page: Page, demo_folder: Pat
     raw = read_poses(demo_folder / "poses2d.npz")
     go(demo_page, 61)
     demo_page.get_by_role("checkbox", name="Smoothed").uncheck(force=True)
-    assert count(demo_page, ".stage canvas", BLUE) == [0]
+    assert count(demo_page, ".stage:not(.space) canvas", BLUE) == [0]
     assert near(pixels(demo_page, body(raw, 61), radius=5), ORANGE).all()
     demo_page.get_by_role("checkbox", name="Detected").uncheck(force=True)
     demo_page.locator("#trail").select_option("")
@@ -224,7 +224,8 @@ def test_the_first_frames_without_a_detection_are_skipped(demo_folder: Path, ope
     page = open_page(demo_folder / "report.html")
     page.wait_for_function("() => poseworks.clock.frame === 6")
     go(page, 2)
-    assert count(page, ".stage canvas", ORANGE) == count(page, ".stage canvas", BLUE) == [0]
+    flat = ".stage:not(.space) canvas"
+    assert count(page, flat, ORANGE) == count(page, flat, BLUE) == [0]
 
 
 @pytest.mark.parametrize("width", [360, 768, 1600])

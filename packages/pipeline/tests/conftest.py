@@ -1,4 +1,4 @@
-"""A short recording for all tests of this package."""
+"""A short recording and a small lifting network for all tests of this package."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ def clip(walk_frames: list[NDArray[np.uint8]], tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("recordings") / "walk.mp4"
     write_video(path, walk_frames, fps=30)
     return path
+
+
+@pytest.fixture(scope="session")
+def lifter(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a small, untrained network: what it makes of a pose is no pose, but always the same."""
+    import torch
+
+    from poseworks.lifting import LCN, LCNConfig, save
+    from poseworks.lifting.input_forms import Preparation
+
+    torch.manual_seed(0)
+    network = LCN(LCNConfig(in_features=3, channels=4, layers=1))
+    network.preparation = Preparation(form="ray", unit_m=0.45, assumed_focal=1.2)
+    folder = tmp_path_factory.mktemp("weights") / "small"
+    save(network.eval(), folder)
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_run_writes_and_tells(tmp_path: Path, poses_file: Path, capsys: Capture)
     assert status("run", poses_file, "-o", tmp_path / "out", "--filter", "gaussian:sigma_frames=2", "--json") == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
-    assert sorted(found) == ["files", "harm", "notes"]
+    assert sorted(found) == ["files", "harm", "lifted", "notes"]
     assert Path(found["files"]["report"]).is_file()
     before = found["harm"]["people"][0]["acceleration"]
     assert before["after"] < before["before"]

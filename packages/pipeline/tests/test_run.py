@@ -109,7 +109,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def test_the_demo_is_a_run_on_its_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "demo_clip", lambda: Clip(clip, clip))  # a shorter one
     shorter = demo(tmp_path / "demo")
-    run_recording(clip, tmp_path / "run", title="A walking woman, smoothed")
+    run_recording(clip, tmp_path / "run", title="A walking woman")
     for path in shorter.files.values():
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 

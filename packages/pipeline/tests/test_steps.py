@@ -15,6 +15,7 @@ from poseworks.pipeline import (
     ChainConfig,
     FillStep,
     FilterStep,
+    LiftStep,
     SmoothStep,
     UnswapStep,
     build,
@@ -47,14 +48,19 @@ def test_a_chain_is_read_from_toml_and_back_from_json(tmp_path: Path) -> None:
     assert ChainConfig.model_validate_json(chain.model_dump_json()) == chain
 
 
-def test_without_steps_left_and_right_are_put_back_and_the_general_weights_smooth() -> None:
-    assert ChainConfig().steps == default_chain().steps == (UnswapStep(), SmoothStep(model="smoothnet-general-w32"))
+def test_without_steps_left_and_right_are_put_back_the_general_weights_smooth_and_all_is_lifted() -> None:
+    usual = (UnswapStep(), SmoothStep(model="smoothnet-general-w32"), LiftStep(optional=True))
+    assert ChainConfig().steps == default_chain().steps == usual
+    assert ChainConfig().lifts
+    assert not default_chain(lift=None).lifts
 
 
 def test_every_nth_frame_has_its_own_default() -> None:
     lines = FillStep(every=10)
-    assert default_chain(10, unswap=False).steps == (lines, SmoothStep(model="deciwatch-general-i10", max_gap_s=0))
-    assert default_chain(7).steps == (UnswapStep(), FillStep(every=7), SmoothStep(max_gap_s=0))
+    deciwatch = SmoothStep(model="deciwatch-general-i10", max_gap_s=0)
+    assert default_chain(10, unswap=False, lift=None).steps == (lines, deciwatch)
+    assert default_chain(10, unswap=False).steps == (lines, deciwatch, LiftStep(optional=True))
+    assert default_chain(7, lift=None).steps == (UnswapStep(), FillStep(every=7), SmoothStep(max_gap_s=0))
     assert default_chain(5, unswap=False, model="smoothnet-general-w8", guard=True).steps[1] == SmoothStep(
         model="smoothnet-general-w8", guard=True, max_gap_s=0
     )
@@ -70,6 +76,8 @@ def test_what_has_to_come_first_becomes_a_step() -> None:
     assert prepared(own, 5) == own
     inside = ChainConfig(steps=(median.model_copy(update={"unswap": True}),))
     assert prepared(inside, 2).steps == (UnswapStep(), FillStep(every=2), median)
+    lifted = ChainConfig(steps=(LiftStep(unswap=True, height=1.7),))
+    assert prepared(lifted, 2).steps == (UnswapStep(), FillStep(every=2), LiftStep(height=1.7))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +98,11 @@ def test_numbers_of_frames_are_spelt(number: int, text: str) -> None:
         ('[[steps]]\nkind = "filter"', "filter"),
         ('[[steps]]\nkind = "fill"\nevery = 1', "every"),
         ('[[steps]]\nkind = "unswap"\nguard = true', "guard"),
+        ('[[steps]]\nkind = "lift"\nheight = 172', "expected metres from 0.4 to 2.6"),
+        ('[[steps]]\nkind = "lift"\nbones = { tail = 0.4 }', "no bone is called 'tail'"),
+        ('[[steps]]\nkind = "lift"\nfocal = -1', "focal"),
+        ('[[steps]]\nkind = "lift"\nfocal = 900\ncamera = "cam.json"', "states it already"),
+        ('[[steps]]\nkind = "lift"\n[[steps]]\nkind = "lift"', "lifted once"),
         ('[[steps]]\nkind = "filter"\nfilter = { kind = "median", window = 4 }', "window"),
         ('[[step]]\nkind = "smooth"', "did you mean steps"),
         ("steps = [", "not a TOML file"),

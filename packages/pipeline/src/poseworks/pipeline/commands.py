@@ -22,12 +22,15 @@ from poseworks.core.cli import (
 from poseworks.core.errors import ConfigError
 from poseworks.core.read_options import ReadOptions
 from poseworks.pipeline.inputs import InputOptions
+from poseworks.pipeline.lifting import LiftChoice
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from poseworks.core import PoseSequence
     from poseworks.pipeline.run import RunResult
     from poseworks.pipeline.steps import ChainConfig
-    from poseworks.temporal.harm import BeforeAfter
+    from poseworks.temporal.harm import BeforeAfter, HarmReport
 
 DEMO_FOLDER = Path("poseworks-demo")
 
@@ -42,19 +45,18 @@ def demo(
             "another folder's files are replaced only with --overwrite.",
         ),
     ] = None,
-    config: Annotated[Path | None, Parameter(help="TOML file with other [[steps]] than smoothing.")] = None,
+    config: Annotated[Path | None, Parameter(help="TOML file with other [[steps]] than these.")] = None,
+    lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """A shipped clip of a walking woman: found in its pixels, smoothed, written as poses files and report.html."""
-    from poseworks.core.config import read_config
+    """A shipped clip of a walking woman: found, smoothed, lifted to 3D, written as poses files and report.html."""
     from poseworks.pipeline.demonstration import demo as run_demo
-    from poseworks.pipeline.steps import ChainConfig
 
     folder = DEMO_FOLDER if output is None else output
-    chain = None if config is None else read_config(config, ChainConfig)
+    chain = _Wanted(config, None, None, False, lifting).chain(1.0, 1, unswap=False)
     result = run_demo(folder, chain, overwrite=overwrite or output is None, quiet=quiet or json)
     _show(result, json=json, quiet=quiet)
 
@@ -76,6 +78,7 @@ def run(
     guard: Annotated[
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
+    lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
     asked: InputOptions = InputOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
@@ -83,13 +86,13 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """The people in a recording, or poses of any known format, smoothed: poses files and report.html."""
-    smoothing = _Smoothing(config, model, filter, guard)
+    """The people in a recording, or poses of any known format, smoothed and in 3D: poses files and report.html."""
+    wanted = _Wanted(config, model, filter, guard, lifting)
     options = {"overwrite": overwrite, "device": device, "quiet": quiet or json}
     if asked.kind(input) == "recording":
-        result = _run_recording(input, output, video, smoothing, asked, options)
+        result = _run_recording(input, output, video, wanted, asked, options)
     else:
-        result = _run_poses(Path(input), output, video, smoothing, asked, options)
+        result = _run_poses(Path(input), output, video, wanted, asked, options)
     _show(result, json=json, quiet=quiet)
 
 
@@ -105,11 +108,21 @@ def convert(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """A file of poses in another format (--to-format, or by the suffix) or on another skeleton (--to-skeleton)."""
+    """Poses in another format (--to-format, or by the suffix) or on another skeleton; a checkpoint as a folder."""
     from poseworks.core import SKELETONS, write_poses
     from poseworks.core import convert as convert_skeleton
+    from poseworks.core.files import refuse_existing
     from poseworks.core.inspection import poses_facts
+    from poseworks.core.verbs import convert_checkpoint
+    from poseworks.pipeline.weights import is_named_as_weights, load_weights
 
+    if is_named_as_weights(str(input)):
+        if to_format is not None or to_skeleton is not None:
+            raise ConfigError(f"--to-format, --to-skeleton: for poses, and {input} holds weights. Leave them out.")
+        refuse_existing(output, overwrite)
+        network, save = load_weights(input)
+        convert_checkpoint(input, output, lambda: network, save, overwrite=overwrite, json=json, quiet=quiet)
+        return
     poses = reading.read(input)
     if to_skeleton is not None:
         if to_skeleton not in SKELETONS:
@@ -139,22 +152,24 @@ def inspect(
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Every model of every method, shipped or published."""
     from poseworks.core.verbs import show_models
-    from poseworks.keypoints.models import model_cards as networks
+    from poseworks.keypoints.models import model_cards as detectors
+    from poseworks.lifting.models import model_cards as lifters
     from poseworks.temporal.models import model_cards as smoothers
 
-    show_models([*networks(), *smoothers()], json=json, quiet=quiet)
+    show_models([*detectors(), *smoothers(), *lifters()], json=json, quiet=quiet)
 
 
 @dataclass(frozen=True)
-class _Smoothing:
+class _Wanted:
     """What the options say about the chain."""
 
     config: Path | None
     model: str | None
     filter: str | None
     guard: bool
+    lifting: LiftChoice
 
-    def chain(self, fps: float, every: int, unswap: bool) -> ChainConfig:
+    def chain(self, fps: float, every: int, unswap: bool, dims: int = 2) -> ChainConfig:
         """The chain for poses of every N-th frame, in which left and right may have to be put back.
 
         Raises:
@@ -169,16 +184,24 @@ class _Smoothing:
                 raise ConfigError(
                     "--config: states the whole chain; drop --model, --filter and --guard, or write them into the file."
                 )
+            if self.lifting != LiftChoice():
+                raise ConfigError(
+                    "--config: states the whole chain; drop what you say about lifting, or write a step of kind lift "
+                    "into the file."
+                )
             return read_config(self.config, ChainConfig)
+        lift = self.lifting.step()
+        if dims == 3 and lift is not None and lift.optional:
+            lift = None
         if self.filter is None:
-            return default_chain(every, unswap=unswap, model=self.model, guard=self.guard)
+            return default_chain(every, unswap=unswap, model=self.model, guard=self.guard, lift=lift)
         if self.model is not None:
             raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
-        return default_chain(every, unswap=unswap, filter=parse_filter(self.filter, fps), guard=self.guard)
+        return default_chain(every, unswap=unswap, filter=parse_filter(self.filter, fps), guard=self.guard, lift=lift)
 
 
 def _run_recording(
-    path: str, output: Path, video: Path | None, smoothing: _Smoothing, asked: InputOptions, options: dict[str, Any]
+    path: str, output: Path, video: Path | None, wanted: _Wanted, asked: InputOptions, options: dict[str, Any]
 ) -> RunResult:
     """People first, then the chain; left and right are put back by the detector."""
     from poseworks.core.video import open_video
@@ -188,34 +211,50 @@ def _run_recording(
         raise ConfigError(f"--video: {path} is a recording itself, and becomes part of the report. Leave --video out.")
     settings = asked.looking()
     with open_video(path, fps=settings.fps) as opened:
-        chain = smoothing.chain(opened.info.fps, settings.every, unswap=False)
+        chain = wanted.chain(opened.info.fps, settings.every, unswap=False)
     return run_recording(path, output, settings, chain, world=asked.world, **options)
 
 
 def _run_poses(
-    path: Path, output: Path, video: Path | None, smoothing: _Smoothing, asked: InputOptions, options: dict[str, Any]
+    path: Path, output: Path, video: Path | None, wanted: _Wanted, asked: InputOptions, options: dict[str, Any]
 ) -> RunResult:
     """Poses of any detector through the chain."""
     from poseworks.pipeline.run import run_chain
     from poseworks.pipeline.sparse import sampled_every
     from poseworks.pipeline.steps import is_repaired
 
-    if smoothing.config is not None and asked.unswap is not None:
+    if wanted.config is not None and asked.unswap is not None:
         raise ConfigError(
             "--config: states the whole chain; drop --unswap and --no-unswap, or write a step of kind unswap into it."
         )
     poses = asked.reading().read(path)
     unswap = not is_repaired(poses.history) if asked.unswap is None else asked.unswap
-    chain = smoothing.chain(poses.fps, sampled_every(poses.history), unswap)
-    return run_chain(poses, output, chain, video=video, title=f"{(video or path).name}, smoothed", **options)
+    chain = wanted.chain(poses.fps, sampled_every(poses.history), unswap, poses.num_dims)
+    return run_chain(poses, output, chain, video=video, title=(video or path).name, **options)
 
 
 def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
-    """A short table of what smoothing did, notes and paths."""
-    unit = result.harm.unit
+    """A short table of what smoothing did, what was lifted, notes and paths."""
+    from poseworks.core.inspection import poses_facts
+
+    for note in result.notes:
+        remark(f"note: {note}", quiet=quiet)
+    harms = {"": result.harm, " in 3D": result.lifted_harm}
+    text: list[Any] = [_harm_table(harm, where) for where, harm in harms.items() if harm is not None]
+    if result.lifted is not None:
+        text.append(f"in 3D: {_line(result.lifted)}")
+    text.append("\n".join(f"{name:>13}  {path}" for name, path in result.files.items()))
+    lifted = None if result.lifted is None else {**poses_facts(result.lifted), "harm": result.lifted_harm}
+    values = {"files": result.files, "harm": result.harm, "lifted": lifted, "notes": result.notes}
+    print_result(values, json=json, text=text, quiet=quiet)
+
+
+def _harm_table(harm: HarmReport, where: str) -> Table:
+    """What smoothing did to each person."""
+    unit = harm.unit
     rows: list[tuple[object, ...]] = []
-    for person in result.harm.people:
-        who = f"person {person.person}: " if len(result.harm.people) > 1 else ""
+    for person in harm.people:
+        who = f"person {person.person}: " if len(harm.people) > 1 else ""
         rows += [
             (f"{who}acceleration ({unit}/frame²)", *_pair(person.acceleration)),
             (f"{who}jerk ({unit}/frame³)", *_pair(person.jerk)),
@@ -233,11 +272,7 @@ def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
     shown = [
         tuple("" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row) for row in rows
     ]
-    for note in result.notes:
-        remark(f"note: {note}", quiet=quiet)
-    paths = "\n".join(f"{name:>7}  {path}" for name, path in result.files.items())
-    text: list[Any] = [make_table("", ("measure", "before", "after", "change"), shown), paths]
-    print_result({"files": result.files, "harm": result.harm, "notes": result.notes}, json=json, text=text, quiet=quiet)
+    return make_table(where.strip(), ("measure", "before", "after", "change"), shown)
 
 
 def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:
@@ -247,7 +282,8 @@ def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:
 
 
 def _line(poses: PoseSequence) -> str:
+    people = "1 person" if poses.num_people == 1 else f"{poses.num_people} people"
     return (
-        f"{poses.num_people} people, {poses.num_frames} frames at {poses.fps:g} fps, {poses.skeleton} "
+        f"{people}, {poses.num_frames} frames at {poses.fps:g} fps, {poses.skeleton} "
         f"({poses.num_joints} joints), {poses.num_dims}D {poses.unit}, {poses.frame} frame"
     )

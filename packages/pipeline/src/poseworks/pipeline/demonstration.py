@@ -1,4 +1,4 @@
-"""The demo: the shipped clip of a walking woman, from its pixels, as any other recording."""
+"""The demo: the shipped clip of a walking woman, from its pixels to 3D, as any other recording."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def demo(
         DataError: the folder cannot be written.
     """
     return run_recording(
-        demo_clip().video, folder, chain=chain, title="A walking woman, smoothed", overwrite=overwrite, quiet=quiet
+        demo_clip().video, folder, chain=chain, title="A walking woman", overwrite=overwrite, quiet=quiet
     )

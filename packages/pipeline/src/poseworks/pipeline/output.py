@@ -51,8 +51,10 @@ class Target:
         except OSError as error:
             raise self._not_written(error) from error
 
-    def write(self, poses: dict[str, PoseSequence], report: Report) -> None:
-        """A new folder appears as a whole; in an existing one nothing is replaced before everything is written.
+    def write(self, poses: dict[str, PoseSequence], report: Report) -> dict[str, Path]:
+        """Path of each file written, by what it is; not all that has a name need be there.
+
+        A new folder appears as a whole; in an existing one nothing is replaced before everything is written.
 
         Raises:
             DataError: the folder cannot be written, or the report's video cannot be read.
@@ -62,7 +64,7 @@ class Target:
                 for what, sequence in poses.items():
                     write_poses(sequence, temporary / self.names[what])
                 write_report(temporary / self.names["report"], report)
-            return
+            return self._written(poses)
         try:
             with tempfile.TemporaryDirectory(prefix=".run-", dir=self.folder) as name:
                 for what, sequence in poses.items():
@@ -72,13 +74,19 @@ class Target:
                     (Path(name) / self.names[what]).replace(self.files[what])
         except OSError as error:
             raise self._not_written(error) from error
+        return self._written(poses)
+
+    def _written(self, poses: dict[str, PoseSequence]) -> dict[str, Path]:
+        return {what: path for what, path in self.files.items() if what in poses or what == "report"}
 
     def _not_written(self, error: OSError) -> DataError:
         reason = error.strerror or type(error).__name__
         return DataError(f"{self.folder}: cannot be written ({reason}). Name another folder.")
 
 
-def names_of(dims: int) -> dict[str, str]:
-    """Names of the files for poses of so many dimensions, by what they are."""
-    stem = f"poses{dims}d"
-    return {"poses": f"{stem}.npz", "smooth": f"{stem}.smooth.npz", "report": REPORT}
+def names_of(dims: int, *, lifted: bool = False) -> dict[str, str]:
+    """Names of the files for poses of so many dimensions, by what they are; `lifted`: those of 3D ones besides."""
+    names = {"poses": f"poses{dims}d.npz", "smooth": f"poses{dims}d.smooth.npz"}
+    if lifted:
+        names |= {"lifted": "poses3d.npz", "lifted_smooth": "poses3d.smooth.npz"}
+    return names | {"report": REPORT}

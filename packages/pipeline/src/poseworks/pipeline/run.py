@@ -1,4 +1,4 @@
-"""A recording or poses through a chain of steps, as a folder: the poses before and after, and a page with both."""
+"""A recording or poses through a chain of steps, as a folder: the poses before and after, in 3D, and a page of all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from poseworks.core.progress import progress
 from poseworks.core.video import open_video
 from poseworks.keypoints import DetectSettings, find_people
 from poseworks.pipeline.output import Target, names_of
+from poseworks.pipeline.pages import run_report
 from poseworks.pipeline.previews import Recording, shown_video
 from poseworks.pipeline.sparse import sampled_every
 from poseworks.pipeline.steps import ChainConfig, Runner, build, chain_for, default_chain, prepared
-from poseworks.temporal.harm import HarmReport, harm_report
-from poseworks.temporal.report import smoothing_report
+from poseworks.pipeline.stretches import Stretch, run_steps
+from poseworks.temporal.harm import HarmReport
 
 WORLD = "poses3d.world.npz"
 
@@ -28,16 +29,22 @@ class RunResult:
     """What a run made.
 
     Attributes:
-        files: path of each file written, by what it is: ``poses``, ``smooth``, ``report``, and ``world`` if asked for.
-        before, after: the poses of the first two.
-        harm: what the chain did to the motion; left and right put back, and frames filled, are no change of it.
+        files: path of each file written, by what it is: ``poses``, ``smooth``, ``lifted``, ``lifted_smooth`` where the
+            chain goes on after lifting, ``report``, and ``world`` if asked for.
+        before, after: the poses as they came, and after the steps that left them 2D (3D ones: after all steps).
+        harm: what these steps did to the motion; left and right put back, and frames filled, are no change of it. None
+            where there were none.
+        lifted: the 3D poses at the end of the chain; None where nothing was lifted.
+        lifted_harm: what steps after lifting did to the motion; None where there were none.
         notes: sentences that a reader has to know.
     """
 
     files: dict[str, Path]
     before: PoseSequence
     after: PoseSequence
-    harm: HarmReport
+    harm: HarmReport | None
+    lifted: PoseSequence | None
+    lifted_harm: HarmReport | None
     notes: tuple[str, ...]
 
 
@@ -47,24 +54,24 @@ def run_chain(
     chain: ChainConfig | None = None,
     *,
     video: str | os.PathLike[str] | None = None,
-    title: str = "Smoothed motion",
+    title: str | None = None,
     overwrite: bool = False,
     device: str = "cpu",
     quiet: bool = True,
 ) -> RunResult:
-    """The poses after every step of `chain`, in `folder`: ``poses2d.npz``, ``poses2d.smooth.npz`` (3D: ``poses3d``)
-    and ``report.html``.
+    """The poses after every step of `chain`, in `folder`: ``poses2d.npz``, ``poses2d.smooth.npz`` (3D: ``poses3d``),
+    lifted ones as ``poses3d.npz`` (``poses3d.smooth.npz`` after further steps), and ``report.html``.
 
     Where the history says that only every N-th frame was looked at, the frames between are filled before a step
     smooths, whatever the chain.
 
     Args:
         poses: what a detector or a capture gave.
-        folder: made if it is not there; of an existing one only these three files are touched.
+        folder: made if it is not there; of an existing one only these files are touched.
         chain: None: left and right put back, then smoothing by the general weights, or by those made for every
-            N-th frame.
+            N-th frame, then 2D poses lifted, if they are such as can be.
         video: the recording that 2D poses in pixels belong to; it becomes part of the report.
-        title: heading of the report.
+        title: heading of the report; None: by the video's name.
         overwrite: replace these files where they exist.
         device: where networks run.
         quiet: no progress on stderr.
@@ -74,7 +81,8 @@ def run_chain(
         DataError: the poses, the video or the folder cannot be used.
         CheckpointError: the weights of a step cannot be read.
     """
-    target = Target(Path(folder), names_of(poses.num_dims), overwrite)
+    chain = prepared(chain or chain_for(poses), sampled_every(poses.history))
+    target = Target(Path(folder), names_of(poses.num_dims, lifted=chain.lifts), overwrite)
     target.check()
     recording = None
     if video is not None:
@@ -83,8 +91,8 @@ def run_chain(
         with open_video(video) as opened:  # what is no recording is refused before any work
             pictures = opened.info.container == "folder"
         recording = Recording(Path(video), poses.fps if pictures else None)
-    chain = prepared(chain or chain_for(poses), sampled_every(poses.history))
     runners = _build(chain, device)
+    title = title or ("Motion" if video is None else Path(video).name)
     return _Run(chain, runners, target, recording, title, quiet).finish(poses)
 
 
@@ -100,13 +108,13 @@ def run_recording(
     device: str = "cpu",
     quiet: bool = True,
 ) -> RunResult:
-    """The people in a recording, found and then smoothed: the files of `run_chain`, the recording in the report.
+    """The people in a recording, found, smoothed and lifted: the files of `run_chain`, the recording in the report.
 
     Args:
         recording: a video file, a folder of pictures, or one picture.
         folder: made if it is not there; of an existing one only the files of the result are touched.
         settings: who is looked for, and how often; None: everybody, in every frame.
-        chain: None: smoothing by the general weights, or by those made for every N-th frame.
+        chain: None: smoothing by the general weights, or by those made for every N-th frame, and lifting.
         world: also write the network's own 3D guess, ``poses3d.world.npz``; its history says what it is.
         title: heading of the report; None: by the recording's name.
         overwrite: replace these files where they exist.
@@ -119,10 +127,10 @@ def run_recording(
         CheckpointError: the weights of a detector or a step cannot be read.
     """
     settings = settings or DetectSettings()
-    names = names_of(2) | ({"world": WORLD} if world else {})
+    chain = prepared(chain or default_chain(settings.every, unswap=False), settings.every)
+    names = names_of(2, lifted=chain.lifts) | ({"world": WORLD} if world else {})
     target = Target(Path(folder), names, overwrite)
     target.check()
-    chain = prepared(chain or default_chain(settings.every, unswap=False), settings.every)
     with open_video(recording, fps=settings.fps) as video:
         frames = video.info.stated_frames
     with ThreadPoolExecutor(1) as pool, progress(frames, "detect", quiet=quiet) as advance:
@@ -139,7 +147,7 @@ def run_recording(
     if world and found.world is None:
         raise ConfigError("--world: this detector gives no 3D. Drop it, or use the detector blazepose.")
     path = Path(recording)
-    run = _Run(chain, runners, target, Recording(path, settings.fps), title or f"{path.name}, smoothed", quiet)
+    run = _Run(chain, runners, target, Recording(path, settings.fps), title or path.name, quiet)
     return run.finish(found.poses, found.world if world else None, found.notes)
 
 
@@ -163,17 +171,31 @@ class _Run:
         self, poses: PoseSequence, world: PoseSequence | None = None, found_notes: Sequence[str] = ()
     ) -> RunResult:
         """The poses through all steps, and the files."""
-        result = compared = poses
-        notes = [*found_notes]
-        for number, (step, runner) in enumerate(zip(self.chain.steps, self.runners, strict=True), start=1):
-            with progress(1.0, f"{number}. {step.kind}", quiet=self.quiet) as advance:
-                outcome = runner(result, advance)
-            result, compared = outcome.poses, outcome.compared(compared)
-            notes += outcome.notes
-        harm = harm_report(compared, result)
+        steps = zip(self.chain.steps, self.runners, strict=True)
+        stretches, step_notes = run_steps(poses, steps, lambda name: progress(1.0, name, quiet=self.quiet))
+        notes = [*found_notes, *step_notes]
         with shown_video(self.recording, quiet=self.quiet) as (video, more):
             notes += more
-            report = smoothing_report(poses, result, harm, title=self.title, notes=notes, video=video)
-            written = {"poses": poses, "smooth": result} | ({} if world is None else {"world": world})
-            self.target.write(written, report)
-        return RunResult(self.target.files, poses, result, harm, tuple(notes))
+            report = run_report(stretches, title=self.title, notes=notes, video=video)
+            written = _named(stretches) | ({} if world is None else {"world": world})
+            files = self.target.write(written, report)
+        flat, *lifted = stretches
+        return RunResult(
+            files,
+            flat.before,
+            flat.after,
+            flat.harm,
+            lifted[0].after if lifted else None,
+            lifted[0].harm if lifted else None,
+            tuple(notes),
+        )
+
+
+def _named(stretches: Sequence[Stretch]) -> dict[str, PoseSequence]:
+    """The poses of a run by what they are: of each stretch those before, and those after it if it did anything."""
+    named = {}
+    for stretch, (before, after) in zip(stretches, (("poses", "smooth"), ("lifted", "lifted_smooth")), strict=False):
+        named[before] = stretch.before
+        if stretch.harm is not None:
+            named[after] = stretch.after
+    return named

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Literal, assert_never
+from pathlib import Path
+from typing import Annotated, Literal, Self, assert_never
 
-from pydantic import BaseModel, Field, NonNegativeFloat
+from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from poseworks.core import PoseSequence
+from poseworks.core.camera_files import read_camera
+from poseworks.core.errors import ConfigError, DataError, SkeletonError
 from poseworks.core.poses import HistoryEntry
 from poseworks.core.swaps import exchange_sides, repair_swaps
+from poseworks.lifting.body_scale import check_sizes
+from poseworks.lifting.lift_options import CameraOptions
+from poseworks.lifting.settings import LiftSettings, default_model
 from poseworks.pipeline.sparse import fill_between, sampled_every
 from poseworks.temporal.filters import AnyFilter, Filter
 from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
@@ -77,14 +83,63 @@ class FilterStep(SmoothSettings, frozen=True, extra="forbid"):
     filter: AnyFilter
 
 
-AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep
+class LiftStep(LiftSettings, frozen=True, extra="forbid"):
+    """Lifting to 3D (`poseworks.lifting`): what comes after works on 3D poses.
+
+    Attributes:
+        model: a shipped name, a saved folder or an original checkpoint file; None: the shipped weights for a camera
+            that is known or not.
+        focal: the camera's focal length in pixels; camera: or a JSON file of its intrinsics.
+        optional: poses that cannot be lifted (3D ones, of an unknown skeleton or image size) stay as they are, and a
+            note says why.
+    """
+
+    kind: Literal["lift"] = "lift"
+    model: str | None = None
+    focal: PositiveFloat | None = None
+    camera: Path | None = None
+    optional: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.focal is not None and self.camera is not None:
+            raise ValueError("focal: the file of camera states it already; leave one of the two out")
+        try:
+            check_sizes(self.height, self.bones)
+        except ConfigError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+        return self
+
+    @property
+    def weights(self) -> str:
+        """Name of the weights."""
+        return self.model or default_model(knows_camera=self.scene.knows_camera, latency_frames=self.latency_frames)
+
+    @property
+    def scene(self) -> CameraOptions:
+        """What is known of the camera."""
+        return CameraOptions(focal=self.focal, camera=self.camera)
+
+
+AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep | LiftStep
 Step = Annotated[AnyStep, Field(discriminator="kind")]
 
 
 class ChainConfig(BaseModel, frozen=True, extra="forbid"):
     """The steps of a run, in their order; without any given, what a detector's poses of every frame get."""
 
-    steps: tuple[Step, ...] = Field(default=(UnswapStep(), SmoothStep()), min_length=1)
+    steps: tuple[Step, ...] = Field(default=(UnswapStep(), SmoothStep(), LiftStep(optional=True)), min_length=1)
+
+    @model_validator(mode="after")
+    def _lifted_once(self) -> Self:
+        if sum(isinstance(step, LiftStep) for step in self.steps) > 1:
+            raise ValueError("poses are lifted once; leave out all steps of kind lift but one")
+        return self
+
+    @property
+    def lifts(self) -> bool:
+        """Whether 3D poses come out of 2D ones."""
+        return any(isinstance(step, LiftStep) for step in self.steps)
 
 
 def default_chain(
@@ -94,8 +149,9 @@ def default_chain(
     model: str | None = None,
     filter: Filter | None = None,  # noqa: A002 (the word for it)
     guard: bool = False,
+    lift: LiftStep | None = LiftStep(optional=True),  # noqa: B008 (frozen)
 ) -> ChainConfig:
-    """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing.
+    """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing, lifting.
 
     Args:
         every: N. Without a `model` or a `filter`, the weights made for 5 and 10 recover the frames between; for others
@@ -103,6 +159,7 @@ def default_chain(
         unswap: exchange left and right back first.
         model, filter: smooth with it instead; at most one of the two.
         guard: limit each correction to what the input's own noise explains.
+        lift: how the smoothed poses are lifted; None: not at all.
     """
     steps: list[AnyStep] = [UnswapStep()] if unswap else []
     settings: dict[str, float | bool] = {"guard": guard}
@@ -114,12 +171,17 @@ def default_chain(
     else:
         chosen = model or SPARSE_SMOOTHERS.get(every, DEFAULT_SMOOTHER)
         steps.append(SmoothStep.model_validate({"model": chosen, **settings}))
+    if lift is not None:
+        steps.append(lift)
     return ChainConfig(steps=tuple(steps))
 
 
 def chain_for(poses: PoseSequence) -> ChainConfig:
     """The default chain for poses whose history may say that left and right are in order, or frames left out."""
-    return default_chain(sampled_every(poses.history), unswap=not is_repaired(poses.history))
+    unswap = not is_repaired(poses.history)
+    if poses.num_dims == 3:
+        return default_chain(sampled_every(poses.history), unswap=unswap, lift=None)
+    return default_chain(sampled_every(poses.history), unswap=unswap)
 
 
 def is_repaired(history: Sequence[HistoryEntry]) -> bool:
@@ -134,7 +196,7 @@ def prepared(chain: ChainConfig, every: int) -> ChainConfig:
     """
     steps: list[AnyStep] = []
     for step in chain.steps:
-        if isinstance(step, SmoothStep | FilterStep) and step.unswap and step.latency_frames is None:
+        if isinstance(step, SmoothStep | FilterStep | LiftStep) and step.unswap and step.latency_frames is None:
             steps += [UnswapStep(), step.model_copy(update={"unswap": False})]
         else:
             steps.append(step)
@@ -160,6 +222,8 @@ def build(step: AnyStep, device: str = "cpu") -> Runner:
             return _network_runner(step, device)
         case FilterStep():
             return lambda poses, advance: _outcome(smooth(poses, step.filter, _settings(step), advance=advance))
+        case LiftStep():
+            return _lift_runner(step, device)
         case _:
             assert_never(step)
 
@@ -216,6 +280,35 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
             others = made or f"weights for every {' or '.join(map(ordinal, SPARSE_SMOOTHERS))} frame"
             how = f"the frames between are straight lines, smoothed by {step.model}; {others} would recover them"
         return Outcome(outcome.poses, (how, *outcome.notes))
+
+    return run
+
+
+def _lift_runner(step: LiftStep, device: str) -> Runner:
+    from poseworks.core.cli import choose_device
+    from poseworks.lifting.keypoints import refuse_what_cannot_be_lifted
+    from poseworks.lifting.lift import lift_people
+    from poseworks.lifting.loading import load, shipped_models
+
+    if step.camera is not None:
+        with suppress(ConfigError):  # it may need the size of the image, which is not known yet
+            read_camera(step.camera)
+    if step.optional and step.model is None and step.weights not in shipped_models():
+        return lambda poses, _: Outcome(poses, (f"not lifted to 3D: {step.weights} does not come with this version",))
+    network = load(step.weights).to(choose_device(device))
+    settings = LiftSettings(**{name: getattr(step, name) for name in LiftSettings.model_fields})
+
+    def run(poses: PoseSequence, advance: Advance) -> Outcome:
+        try:
+            refuse_what_cannot_be_lifted(poses)
+        except (DataError, SkeletonError) as error:
+            if not step.optional:
+                raise
+            return Outcome(poses, (f"not lifted to 3D: {str(error).removeprefix('poses: ')}",))
+        camera = step.scene.pinhole(poses.image_size)
+        with _one_thread():
+            lifted = lift_people(poses, network, settings, camera=camera, model=step.weights, advance=advance)
+        return Outcome(lifted.poses, lifted.notes)
 
     return run
 

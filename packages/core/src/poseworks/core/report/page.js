@@ -192,7 +192,7 @@ function arrange(stages) {
     const share = Math.min(Math.max(image.aspect / (image.aspect + 1.05), 0.36), 0.62);
     const wanted = (width * share) / image.aspect;
     holder.style.gridTemplateColumns = `minmax(0, ${share}fr) minmax(0, ${1 - share}fr)`;
-    holder.style.height = `${Math.round(Math.min(Math.max(wanted, 0.4 * screen, 300), Math.max(0.66 * screen, 300)))}px`;
+    holder.style.height = `${Math.round(Math.min(Math.max(wanted, Math.min(0.42 * screen, 460), 300), Math.max(0.66 * screen, 300)))}px`;
   }
   stages.forEach((stage) => stage.draw());
 }
