@@ -6,7 +6,7 @@
                   b = Conv(ReLU(Conv(a))) over time; |b - f_teacher|^2 of these frames / (rows (1 - 1 / stride))
 
 f are outputs of the two shared norms after chosen blocks; the last pair of the published five serves L_generation
-alone.
+alone. Where both networks are of one width, nothing is aligned.
 """
 
 from __future__ import annotations
@@ -53,26 +53,33 @@ class Distiller(nn.Module):
 
     def space_loss(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
         """L_space of pairs of (N T, 17, C), the first pairs of all."""
-        return _aligned_loss(self.spatial_align, student, teacher)
+        return self._paired_loss(self.spatial_align, student, teacher)
 
     def time_loss(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
         """L_time of pairs of (N 17, T, C), the first pairs of all."""
-        return _aligned_loss(self.temporal_align, student, teacher)
+        return self._paired_loss(self.temporal_align, student, teacher)
 
     def generation_loss(self, student: Tensor, teacher: Tensor) -> Tensor:
         """L_generation of one pair of (N 17, T, C)."""
         stride = self.config.stride
         generated = torch.arange(student.shape[1], device=student.device) % stride != 0
-        seen = torch.where(generated[:, None], self.mask_token, self.generation_align(student))
+        seen = torch.where(generated[:, None], self.mask_token, self._aligned(self.generation_align, student))
         made: Tensor = self.generation_compare(seen.mT).mT
         return (made - teacher)[:, generated].square().sum() / (len(student) * (1 - 1 / stride))
 
+    def _aligned(self, layer: nn.Module, features: Tensor) -> Tensor:
+        """The student's features in the teacher's width."""
+        if self.config.student_width == self.config.teacher_width:
+            return features
+        aligned: Tensor = layer(features)
+        return aligned
 
-def _aligned_loss(layers: nn.ModuleList, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
-    if not 0 < len(student) == len(teacher) <= len(layers):
-        raise ShapeError(
-            f"features: expected as many of the student as of the teacher, 1 to {len(layers)}, got {len(student)} and "
-            f"{len(teacher)}. Take the outputs of the paired blocks."
-        )
-    losses = [(align(s) - t).square().sum() / len(s) for align, s, t in zip(layers, student, teacher, strict=False)]
-    return torch.stack(losses).sum()
+    def _paired_loss(self, layers: nn.ModuleList, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+        """Squared differences of all pairs, over the rows of each."""
+        if not 0 < len(student) == len(teacher) <= len(layers):
+            raise ShapeError(
+                f"features: expected as many of the student as of the teacher, 1 to {len(layers)}, got {len(student)} "
+                f"and {len(teacher)}. Take the outputs of the paired blocks."
+            )
+        pairs = zip(layers, student, teacher, strict=False)
+        return torch.stack([(self._aligned(layer, s) - t).square().sum() / len(s) for layer, s, t in pairs]).sum()

@@ -6,10 +6,12 @@ loss is the mean square of all outputs; ``training.weight_decay`` is the publish
 EHGFormer: an epoch goes through all clips once, in an order drawn anew; the label's root is static or dynamic.
 
 No sample is made beforehand: LCN's frames stay as they were read and are normalised when a batch is gathered;
-EHGFormer's are normalised once and shared by the clips they lie in. Each process of a run takes its own samples,
-`batch_size` of them. Departures from the published code: orders and mirrored clips follow from the seed and the step,
-so that a run can be continued exactly; the best weights are those of the lowest mean over the actions that have test
-frames, where an action without any would make it NaN.
+EHGFormer's are normalised once and shared by the clips they lie in. For the 1,559,752 training frames that takes,
+beside what was read, 0.07 GB (LCN), or 0.5 GB for a moment and 0.35 GB then, when what was read is let go (EHGFormer).
+
+Each process of a run takes its own samples, `batch_size` of them. Departures from the published code: orders and
+mirrored clips follow from the seed and the step, so that a run can be continued exactly; the best weights are those of
+the lowest mean over the actions that have test frames, where an action without any would make it NaN.
 """
 
 from __future__ import annotations
