@@ -365,6 +365,8 @@ def read_ehgformer(path: str | os.PathLike[str], split: Split) -> EHGFormerFrame
     recording, recordings = table.texts("source")
     truth = table.doubles("joints_2.5d_image", (JOINTS, "3")) if test else None
     factor = table.doubles("2.5d_factor", ()) if test else None
+    if factor is not None and not (factor > 0).all():
+        table.faults.add("2.5d_factor: expected mm a pixel above 0", f"frame {int(np.argmin(factor > 0))}")
     action, actions = table.texts("action") if test else (None, ())
     table.faults.raise_any(file)
     order = np.array([CAMERAS.index(name) for name in names], dtype=np.int32)  # all known: else there was a fault
@@ -451,8 +453,8 @@ class _Table:
         """(N,) which name each row has, and the names in the order in which they come."""
         values = self.entries.get(key)
         places: dict[str, int] = {}
-        if isinstance(values, np.ndarray) and values.ndim > 1:
-            values = values.reshape(-1) if values.size == len(values) else None
+        if isinstance(values, np.ndarray) and values.ndim != 1:
+            values = values.reshape(-1) if values.ndim and values.size == len(values) else None
         if not isinstance(values, list | tuple | np.ndarray):
             if key not in self.missing:
                 self.faults.add(f"{key}: expected a list of N texts, got {_described(self.entries.get(key))}")
