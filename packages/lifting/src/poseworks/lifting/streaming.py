@@ -85,8 +85,7 @@ class LiftStream:
         plan = conversion(skeleton, H36M_17)
         if plan.missing:
             raise SkeletonError(f"skeleton: {skeleton.name} has nothing to make {', '.join(plan.missing)} from.")
-        self._plan, self._skeleton = plan, skeleton
-        self._sources = [plan.sources(joint) for joint in range(H36M_17.num_joints)]
+        self._skeleton, self._matrix, self._uses = skeleton, plan.matrix, plan.matrix != 0
         self._settings, self._image_size, self._camera = settings, image_size, camera
         self._factor = metres_per_unit
         self._latency = settings.latency_frames or 0
@@ -168,9 +167,9 @@ class LiftStream:
         sure = np.ones(count, dtype=np.float32) if confidence is None else np.array(confidence, dtype=np.float32)
         expect_shape("keypoints", points, f"J={count} C=2", fix=f"One frame of {self._skeleton.name}, in pixels.")
         expect_shape("confidence", sure, f"J={count}", fix="One number a keypoint.")
-        points[~np.isfinite(points).all(axis=-1)] = np.nan
-        pixels = np.stack([self._plan.matrix[joint, rows] @ points[rows] for joint, rows in enumerate(self._sources)])
-        lowest = np.array([sure[rows].min() for rows in self._sources], dtype=np.float32)
-        pixels = pixels.astype(np.float32).astype(np.float64)
-        pixels[lowest < self._settings.min_confidence] = np.nan
+        missing = ~np.isfinite(points).all(axis=-1)
+        points[missing] = 0
+        pixels = (self._matrix @ points).astype(np.float32).astype(np.float64)
+        lowest = np.where(self._uses, sure, np.float32(np.inf)).min(axis=1)
+        pixels[(self._uses @ missing) | (lowest < self._settings.min_confidence)] = np.nan
         return pixels, lowest
