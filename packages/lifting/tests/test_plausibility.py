@@ -131,3 +131,14 @@ def test_a_body_exchanged_against_its_face_is_noted() -> None:
 
 def test_the_real_walk_has_a_plausible_face(walk: PoseSequence) -> None:
     assert facing(np.zeros((walk.num_frames, 17, 3)), walk) == ()
+
+
+@pytest.mark.parametrize("way", ["labels", "pixels"])
+def test_a_real_walk_with_sides_exchanged_or_mirrored_is_noted(walk: PoseSequence, way: str) -> None:
+    order = list(COCO_17.mirrored)
+    if way == "labels":
+        wrong = walk.replace(positions=walk.positions[:, :, order], confidence=walk.confidence[:, :, order])
+    else:
+        wrong = walk.replace(positions=walk.positions * np.float32([-1, 1]) + np.float32([1280, 0]))
+    (note,) = facing(np.zeros((walk.num_frames, 17, 3)), wrong)
+    assert "surer of the side away from the camera" in note

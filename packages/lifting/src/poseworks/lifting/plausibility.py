@@ -23,6 +23,9 @@ _LEAST_PIXELS = 4.0  # a whole person in fewer is no person in pixels
 _LARGEST_SHARE = 3.0  # of the image, which is far outside of it
 _CLEARLY = 0.15  # of the person's size: how far left and right must be apart to tell an order
 _SURE = 0.05  # of confidence: how much surer the face than the ears, for it to be seen from in front
+_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_LEAD = 0.08  # of confidence: how much surer one side must be, to be the near one
+_PROFILE = 0.03  # of the person's size: how far the nose is beside the ears of somebody who looks aside
 _WALKING = 0.4  # sizes a second
 _SIDEWAYS = 0.6  # share of the walk's, and of the facing's, direction that lies in the image
 
@@ -73,7 +76,7 @@ def note_posture(notes: Notes, person: int, pixels: Array, image_size: tuple[int
         pixels: (T, 17, 2) of h36m17, NaN where not observed.
         image_size: (width, height), if known.
     """
-    up = _up(pixels)
+    up = _upright(pixels)
     seen = np.isfinite(up).all(axis=-1)
     if seen.sum() >= _LEAST_FRAMES:
         sideways = np.abs(up[seen, 0]) > 1.5 * np.abs(up[seen, 1])
@@ -121,6 +124,11 @@ def note_sides(notes: Notes, person: int, poses: PoseSequence, pixels: Array, jo
             f"{who} looks mirrored: the face is seen, and yet left and right are as they are from behind. If the "
             "keypoints were mirrored, mirror them back (x to width - x), or exchange left and right"
         )
+    elif _far_side_seen_better(poses, person, pixels, size):
+        notes.add(
+            f"{who}: seen from the side, and yet the detector is surer of the side away from the camera: left and right "
+            "look exchanged, and the result is then mirrored"
+        )
     elif _walks_backwards(pixels, joints, size, poses.fps):
         notes.add(
             f"{who} walks backwards throughout the clip: if that is not so, left and right are exchanged, and the "
@@ -150,6 +158,13 @@ def _up(points: Array) -> Array:
     """(T, D) from the pelvis to the base of the neck."""
     up: Array = points[:, H36M_17.index("thorax")] - points[:, H36M_17.index("pelvis")]
     return up
+
+
+def _upright(points: Array) -> Array:
+    """(T, D) from the ankles to the base of the neck, which stays upright where somebody bends down."""
+    ankles = points[:, H36M_17.indices(["left_ankle", "right_ankle"])].mean(axis=1)
+    upright: Array = points[:, H36M_17.index("thorax")] - ankles
+    return upright
 
 
 def _typical_size(pixels: Array) -> float:
@@ -192,18 +207,43 @@ def _mirrored_face(poses: PoseSequence, person: int, size: float) -> bool:
     return bool(tell.sum() >= _LEAST_FRAMES and (shoulders[tell] < 0).mean() > _MOST)
 
 
+def _far_side_seen_better(poses: PoseSequence, person: int, pixels: Array, size: float) -> bool:
+    """Whether whoever walks or looks to the right has the surer limbs on the left side, which is away, and vice versa."""
+    names = poses.joint_names
+    pairs = [(names.index(f"left_{limb}"), names.index(f"right_{limb}")) for limb in _LIMBS if f"left_{limb}" in names]
+    if not pairs:
+        return False
+    confidence = poses.confidence[person].astype(np.float64)
+    lead = np.mean([confidence[:, left] - confidence[:, right] for left, right in pairs], axis=0)
+    way = _speed(pixels, size, poses.fps)
+    way = np.where(np.abs(way) > _WALKING, way, 0.0)
+    if {"nose", "left_ear", "right_ear"} <= set(names):
+        x = poses.positions[person, :, :, 0].astype(np.float64)
+        looks = (
+            x[:, names.index("nose")] - x[:, [names.index("left_ear"), names.index("right_ear")]].mean(axis=1)
+        ) / size
+        way = np.where((way == 0) & (np.abs(looks) > _PROFILE), looks, way)
+    tell = (np.abs(lead) > _LEAD) & (np.abs(way) > 0)
+    return bool(tell.sum() >= _LEAST_FRAMES and (lead[tell] * way[tell] > 0).mean() > _MOST)
+
+
+def _speed(pixels: Array, size: float, fps: float) -> Array:
+    """(T,) how fast the pelvis goes to the right, in sizes a second over half a second; 0 where it is not known."""
+    lag = max(1, round(0.25 * fps))
+    pelvis = pixels[:, H36M_17.index("pelvis"), 0]
+    speed = np.zeros(len(pelvis))
+    if len(pelvis) > 2 * lag:
+        speed[lag:-lag] = np.nan_to_num((pelvis[2 * lag :] - pelvis[: -2 * lag]) * fps / (2 * lag * size))
+    return speed
+
+
 def _walks_backwards(pixels: Array, joints: Array, size: float, fps: float) -> bool:
     """Whether somebody who walks across the image faces against the way for at least a second in all."""
-    lag = max(1, round(0.5 * fps))
-    if len(pixels) <= lag:
-        return False
-    pelvis = pixels[:, H36M_17.index("pelvis"), 0]
-    speed = (pelvis[lag:] - pelvis[:-lag]) * fps / (lag * size)
-    at = joints[lag // 2 : lag // 2 + len(speed)]
+    speed = _speed(pixels, size, fps)
     left, right = (
-        at[:, H36M_17.indices([f"{side}_hip", f"{side}_shoulder"])].mean(axis=1) for side in ("left", "right")
+        joints[:, H36M_17.indices([f"{side}_hip", f"{side}_shoulder"])].mean(axis=1) for side in ("left", "right")
     )
-    facing = np.cross(left - right, _up(at))
+    facing = np.cross(left - right, _up(joints))
     level = np.linalg.norm(facing[:, [0, 2]], axis=-1)
     tell = (np.abs(speed) > _WALKING) & (np.abs(facing[:, 0]) > _SIDEWAYS * level)
     return bool(tell.sum() >= max(_LEAST_FRAMES, fps) and (speed[tell] * facing[tell, 0] < 0).mean() > _MOST)
