@@ -98,6 +98,48 @@ def export_verified(
     return report
 
 
+def write_int8(source: Path, target: Path) -> None:
+    """A copy of an ONNX file with matrices of 8-bit integers, a scale a column; activations are quantised as they come.
+
+    The first and the last matrix stay as they are: they are small, and what enters and leaves a network is where 8 bits
+    are felt most. Integers are unsigned, since the sums of signed ones overflow on older processors.
+
+    Raises:
+        ConfigError: the extra ``onnx`` is not installed. DataError: it cannot be written.
+    """
+    _check_installed()
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(str(source))
+    del model.graph.value_info[:]  # the quantiser turns matrices over, and then stumbles over their old shapes
+    matrices = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
+    products = [
+        node.name
+        for node in model.graph.node
+        if node.op_type in ("MatMul", "Gemm") and matrices.intersection(node.input)
+    ]
+    ends = [*products[:1], *products[-1:]]
+    with atomic_path(target) as new, _quiet():
+        quantize_dynamic(
+            model,
+            new,
+            weight_type=QuantType.QUInt8,
+            per_channel=True,
+            nodes_to_exclude=[*ends, *(f"{name}_MatMul" for name in ends)],  # what it calls a Gemm
+        )
+
+
+def open_onnx(path: str | os.PathLike[str]) -> Any:
+    """An onnxruntime session on one core of the CPU, without remarks on stderr."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+
+
 def _check_installed() -> None:
     try:
         for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -160,12 +202,7 @@ def _compare(
     label: str,
 ) -> float:
     """Largest difference between the file and torch for these inputs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_onnx(path)
     expected = network(*inputs.values())
     expected = [expected] if isinstance(expected, Tensor) else list(expected)
     found = session.run(list(outputs), {name: x.numpy() for name, x in inputs.items()})

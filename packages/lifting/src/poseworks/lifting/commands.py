@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -209,7 +211,15 @@ def export(
     model: Annotated[str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")],
     *,
     output: Output,
+    int8: Annotated[
+        Path | None,
+        Parameter(
+            help="Also write NAME.int8.onnx, and say what its 8 bits change on these 2D keypoints of one person."
+        ),
+    ] = None,
+    camera: CameraOptions = CameraOptions(),  # noqa: B008 (frozen)
     options: LoadOptions = LoadOptions(),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -220,7 +230,13 @@ def export(
     from poseworks.lifting.loading import export_onnx, load
 
     given = options.given()
-    export_model(output, lambda: load(model, **given), export_onnx, overwrite=overwrite, json=json, quiet=quiet)
+    write: Callable[..., Any] = export_onnx
+    if int8 is not None:
+        from poseworks.lifting.quantisation import export_int8
+
+        poses = reading.read(int8)
+        write = partial(export_int8, poses=poses, camera=camera.pinhole(poses.image_size))
+    export_model(output, lambda: load(model, **given), write, overwrite=overwrite, json=json, quiet=quiet)
 
 
 train = train_verb("poseworks.lifting.learning.training")

@@ -28,6 +28,7 @@ from poseworks.core.networks import (
 )
 from poseworks.core.networks import save_network as save
 from poseworks.core.onnx_export import ExportReport, export_verified
+from poseworks.core.skeletons import H36M_17
 from poseworks.lifting.distillation import Distiller, DistillerConfig
 from poseworks.lifting.ehgformer import (
     JOINTS,
@@ -144,11 +145,16 @@ def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bo
     if isinstance(network, Distiller):
         raise ConfigError("export_onnx: a Distiller only serves training. Export the student it belongs to.")
     generator = torch.Generator().manual_seed(0)
+    form = network.preparation.form
     note = {
         "config": network.config.model_dump(mode="json"),
+        "preparation": network.preparation.model_dump(mode="json"),
         "joints": "h36m17",
-        "before": "x' = 2 x / w - 1, y' = 2 y / w - h / w of pixels x, y in an image of w x h; confidence as it is.",
-        "after": "x = (x' + 1) w / 2, y = (y' + h / w) w / 2, z = z' w / 2: pixels, z relative to the root's depth.",
+        "joint_names": H36M_17.joint_names,
+        "before": _BEFORE[form],
+        "after": _AFTER[form],
+        "flip": "Negate x and exchange left and right joints in the input, do so with the answer, and take the mean of "
+        "that and the plain answer: a little better, at twice the cost.",
     }
     module: nn.Module
     axes: dict[int, str]
@@ -177,6 +183,23 @@ def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bo
         sidecar=note,
         overwrite=overwrite,
     )
+
+
+_BEFORE = {
+    "image": "x' = 2 x / w - 1, y' = 2 y / w - h / w of pixels x, y in an image of w x h, then the confidence as it "
+    "is, where there are three features. No joint may be missing.",
+    "ray": "Of each frame: r_j = ((x - cx) / fx, (y - cy) / fy, 1) of a joint's pixels x, y; where the camera is not "
+    "known, cx, cy is the middle of the image and fx = fy = assumed_focal times its longer side. R has as rows the "
+    "axes of a camera without roll that looks along d, the mean of r_j / |r_j|: z = d / |d|, x = (0, 1, 0) cross z, of "
+    "length 1, y = z cross x. s_j = (R r_j)_xy / (R r_j)_z; m is the mean of the s_j, q the root of the mean of "
+    "|s_j - m|^2. Input: ((s_j - m) / q, 5 q), as many of the three as there are features; 0, 0, 0 for a joint that "
+    "is missing, which m, q and d leave out. At least 9 joints must be there.",
+}
+_AFTER = {
+    "image": "x = (x' + 1) w / 2, y = (y' + h / w) w / 2, z = z' w / 2: pixels, z relative to the root's depth.",
+    "ray": "Joints relative to the pelvis, x right, y down, z away from the camera, in metres of a person as tall as "
+    "those of the training data: unit_m R^T (y_j - y_pelvis), with the R of the frame.",
+}
 
 
 def looks_like(tensors: Mapping[str, Tensor]) -> str | None:

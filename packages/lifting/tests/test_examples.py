@@ -1,0 +1,69 @@
+"""The examples do what they say, with what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from poseworks.core import COCO_17, H36M_17, read_poses, write_poses
+from poseworks.core.testing import walking_poses
+from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, export_onnx, lift
+from poseworks.lifting.input_forms import PUBLISHED, Preparation
+
+pytest.importorskip("onnxruntime")
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "lift_with_onnxruntime.py"
+RAY = Preparation(form="ray", unit_m=0.8, assumed_focal=1.2)
+WITHOUT_TORCH = """
+import runpy, sys
+for name in ("torch", "poseworks", "scipy"):
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("network", "preparation", "skeleton", "focal"),
+    [
+        (LCN(LCNConfig(channels=2, layers=1, in_features=2)), PUBLISHED, H36M_17, None),
+        (LCN(LCNConfig(channels=2, layers=1, in_features=3)), RAY, COCO_17, 900.0),
+        (EHGFormer(EHGFormerConfig(frames=9, width=8, blocks=1, heads=2)), PUBLISHED, COCO_17, None),
+        (EHGFormer(EHGFormerConfig(frames=8, width=8, blocks=1, heads=2)), RAY, H36M_17, None),
+    ],
+    ids=["lcn of 2", "lcn by rays", "ehgformer", "ehgformer by rays"],
+)
+def test_onnxruntime_and_numpy_lift_a_file_as_the_package_does(
+    tmp_path: Path, network: Any, preparation: Preparation, skeleton: Any, focal: float | None
+) -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    network.eval().preparation = preparation
+    export_onnx(network, tmp_path / "model.onnx")
+    poses = walking_poses(30, people=2, dims=2, skeleton=skeleton, rng=np.random.default_rng(3), noise=2)
+    missing = poses.positions.copy()
+    missing[1, 20:22] = np.nan  # nobody: two pieces, the second shorter than a window
+    missing[1, 4, skeleton.index("left_wrist")] = np.nan
+    poses = poses.replace(positions=missing)
+    write_poses(poses, tmp_path / "poses.npz")
+    files = [str(tmp_path / name) for name in ("model.onnx", "poses.npz", "lifted.npz")]
+    extra = [] if focal is None else [str(focal)]
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(EXAMPLE), *files, *extra], check=True)
+    found = read_poses(tmp_path / "lifted.npz")
+    expected = lift(poses, network, max_gap_s=0)
+    if focal is not None:
+        expected = lift(poses, network, max_gap_s=0, focal=focal)
+        expected = expected.replace(positions=expected.positions - expected.positions[:, :, :1], frame="root")
+    np.testing.assert_allclose(found.positions, expected.positions, atol=2e-4, rtol=1e-4)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-6)
+    assert np.isnan(found.positions[1, 20:22]).all()
+    assert (found.skeleton, found.unit, found.frame) == ("h36m17", "normalised", "root")
