@@ -80,7 +80,7 @@ def note_posture(notes: Notes, person: int, pixels: Array, image_size: tuple[int
     seen = np.isfinite(up).all(axis=-1)
     if seen.sum() >= _LEAST_FRAMES:
         sideways = np.abs(up[seen, 0]) > 1.5 * np.abs(up[seen, 1])
-        headlong = up[seen, 1] > 1.5 * np.abs(up[seen, 0])  # y points down
+        headlong = up[seen, 1] > np.abs(up[seen, 0])  # y points down
         who = notes.name(person)
         if sideways.mean() > _MOST:
             notes.add(
@@ -126,8 +126,8 @@ def note_sides(notes: Notes, person: int, poses: PoseSequence, pixels: Array, jo
         )
     elif _far_side_seen_better(poses, person, pixels, size):
         notes.add(
-            f"{who}: seen from the side, and yet the detector is surer of the side away from the camera: left and right "
-            "look exchanged, and the result is then mirrored"
+            f"{who}: seen from the side, and yet the detector is surer of the side away from the camera: left and "
+            "right look exchanged, and the result is then mirrored"
         )
     elif _walks_backwards(pixels, joints, size, poses.fps):
         notes.add(
@@ -208,7 +208,7 @@ def _mirrored_face(poses: PoseSequence, person: int, size: float) -> bool:
 
 
 def _far_side_seen_better(poses: PoseSequence, person: int, pixels: Array, size: float) -> bool:
-    """Whether whoever walks or looks to the right has the surer limbs on the left side, which is away, and vice versa."""
+    """Whether who walks or looks to the right has the surer limbs on the left, which is away, and the other way round."""
     names = poses.joint_names
     pairs = [(names.index(f"left_{limb}"), names.index(f"right_{limb}")) for limb in _LIMBS if f"left_{limb}" in names]
     if not pairs:
