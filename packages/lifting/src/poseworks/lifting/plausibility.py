@@ -208,7 +208,7 @@ def _mirrored_face(poses: PoseSequence, person: int, size: float) -> bool:
 
 
 def _far_side_seen_better(poses: PoseSequence, person: int, pixels: Array, size: float) -> bool:
-    """Whether who walks or looks to the right has the surer limbs on the left, which is away, and the other way round."""
+    """Whether who walks or looks to the right has the surer limbs on the left, the far side, or the other way round."""
     names = poses.joint_names
     pairs = [(names.index(f"left_{limb}"), names.index(f"right_{limb}")) for limb in _LIMBS if f"left_{limb}" in names]
     if not pairs:
