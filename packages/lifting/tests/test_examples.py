@@ -13,8 +13,9 @@ import torch
 
 from poseworks.core import COCO_17, H36M_17, read_poses, write_poses
 from poseworks.core.testing import walking_poses
-from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, export_onnx, lift
+from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, export_onnx
 from poseworks.lifting.input_forms import PUBLISHED, Preparation
+from poseworks.lifting.lift import lift
 
 pytest.importorskip("onnxruntime")
 
