@@ -126,6 +126,36 @@ def test_a_short_recording_is_stretched_unless_it_is_the_last() -> None:
     np.testing.assert_array_equal(clips, again)
 
 
+def _walked(names: list[int], n: int, stride: int, random: np.random.RandomState) -> list[list[int]]:
+    """The published rule word for word: frame by frame, with a start that moves."""
+    clips, start, cut = [], 0, set()
+    for frame in range(1, len(names) + 1):
+        if frame - start == n:
+            clips.append(list(range(start, frame)))
+            cut.add(names[frame - 1])
+            start += stride
+        if frame < len(names) and names[frame] != names[frame - 1]:
+            if names[frame - 1] not in cut:
+                length = frame - start
+                even = np.linspace(0, length, num=n, endpoint=False)
+                coin = random.randint(2, size=n)
+                mixed = np.sort(coin * np.floor(even) + (1 - coin) * np.ceil(even))
+                clips.append((np.clip(mixed, 0, length - 1).astype(int) + start).tolist())
+                cut.add(names[frame - 1])
+            start = frame
+    return clips
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_clips_are_those_of_the_published_rule(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, stride = int(rng.integers(1, 9)), int(rng.integers(1, 14))
+    lengths = rng.integers(1, 25, size=rng.integers(1, 8))
+    names = np.repeat(rng.integers(0, 5, size=len(lengths)), lengths).tolist()
+    found = split_clips(names, n, stride, np.random.RandomState(seed)).tolist()
+    assert found == _walked(names, n, stride, np.random.RandomState(seed))
+
+
 def test_a_recording_that_comes_twice_is_stretched_once() -> None:
     names = ["a"] * 2 + ["b"] * 4 + ["a"] * 2 + ["b"] * 4
     assert len(split_clips(names, 4, 4, np.random.RandomState(0))) == 3
