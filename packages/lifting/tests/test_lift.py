@@ -266,7 +266,7 @@ def test_missing_joints_are_guessed_by_the_ray_form_with_confidence_0(walk: Pose
     assert np.isfinite(lifted.poses.positions).all()
     assert (lifted.poses.confidence[0, 20:80, wrist] == 0).all()
     assert (np.delete(lifted.poses.confidence[0], wrist, axis=1)[20:80] > 0).all()
-    assert any("60 joints were not seen" in note for note in lifted.notes)
+    assert any("joints not seen: 60;" in note for note in lifted.notes)
 
 
 def test_the_image_form_leaves_out_what_lacks_a_joint(walk: PoseSequence) -> None:
@@ -276,7 +276,7 @@ def test_the_image_form_leaves_out_what_lacks_a_joint(walk: PoseSequence) -> Non
     lifted = lift_people(walk.replace(positions=positions), lcn(Preparation()))
     seen = np.isfinite(lifted.poses.positions).all(axis=(0, 2, 3))
     assert np.flatnonzero(~seen).tolist() == list(range(20, 80))
-    assert any("60 frames show too few joints" in note for note in lifted.notes)
+    assert any("60 frames with too few joints" in note for note in lifted.notes)
 
 
 def test_unsure_joints_count_as_missing_and_nobody_is_noted(walk: PoseSequence) -> None:
@@ -322,7 +322,7 @@ def test_seventeen_unknown_joints_are_refused(walk: PoseSequence) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": None}, "--image-size"),
+        ({"image_size": None, "unit": "normalised", "positions": np.full((1, 112, 17, 2), 0.5)}, "--image-size"),
         ({"frame": "root", "image_size": None}, "frame root"),
         ({"unit": "normalised"}, "look like pixels"),
         ({"positions": np.zeros((1, 112, 17, 2)) + 0.5}, "state --unit normalised"),
@@ -334,6 +334,20 @@ def test_what_is_no_keypoints_of_an_image_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         lift(walk.replace(**change), lcn())
+
+
+def test_an_image_size_that_is_not_stated_is_assumed_by_the_ray_form_alone(walk: PoseSequence) -> None:
+    unsized = walk.replace(image_size=None)
+    lifted = lift_people(unsized, lcn())
+    assert any("just hold the keypoints" in note for note in lifted.notes)
+    width, height = lifted.poses.history[-1]["settings"]["assumed_image_size"]
+    stated = lift(walk.replace(image_size=(width, height)), lcn())
+    np.testing.assert_array_equal(lifted.poses.positions, stated.positions)
+    placed = lift_people(unsized, lcn(), camera=CAMERA)  # a camera says all that the size would stand for
+    assert not any("image" in note for note in placed.notes)
+    np.testing.assert_array_equal(placed.poses.positions, lift(walk, lcn(), camera=CAMERA).positions)
+    with pytest.raises(DataError, match="--image-size"):
+        lift(unsized, lcn(Preparation()))
 
 
 def test_3d_poses_are_refused() -> None:

@@ -107,7 +107,7 @@ def test_faults_are_one_line_and_leave_no_file(model: Path, tmp_path: Path, caps
     assert "names no format" in failure(capsys, WALK, "--model", model, "-o", tmp_path / "a.xyz")
     poses = read_poses(WALK)
     write_poses(poses.replace(image_size=None), tmp_path / "unsized.npz")
-    assert "--image-size" in failure(capsys, tmp_path / "unsized.npz", "--model", model, "-o", output)
+    assert "--image-size" in failure(capsys, tmp_path / "unsized.npz", "--model", model, "-o", output, "--focal", 900)
     names = tuple(f"point_{j}" for j in range(17))
     write_poses(poses.replace(joint_names=names, skeleton="custom"), tmp_path / "unknown.npz")
     assert "coco17 or h36m17" in failure(capsys, tmp_path / "unknown.npz", "--model", model, "-o", output)

@@ -9,6 +9,7 @@ one factor for the whole track; a camera places the root in front of it.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -143,9 +144,10 @@ def lift_people(
     """
     settings = settings or LiftSettings()
     check_sizes(settings.height, settings.bones)
-    refuse_what_cannot_be_lifted(poses)
     notes = Notes(poses)
     notes.assumed()
+    poses, assumed_size = _with_image_size(poses, network, camera, notes)
+    refuse_what_cannot_be_lifted(poses)
     if settings.unswap:
         if settings.latency_frames is not None:
             raise ConfigError(
@@ -171,6 +173,7 @@ def lift_people(
             "camera": None if camera is None else {name: getattr(camera, name) for name in ("fx", "fy", "cx", "cy")},
             "root": "fixed: positions are relative to the pelvis" if camera is None else "fitted: in camera axes",
             "one_unit": _one_unit(work.preparation, metric, camera is not None),
+            "assumed_image_size": assumed_size,
             "metres_per_unit": [result.scale for result in results] if metric else None,
         },
         model or (getattr(network, "source", "") or type(network).__name__),
@@ -185,6 +188,29 @@ def lift_people(
     ).with_step(entry)
     shown = keypoints.replace(positions=_stacked([result.pixels for result in results], keypoints.positions.shape[1:]))
     return Lifted(lifted, notes.sentences(), shown)
+
+
+def _with_image_size(
+    poses: PoseSequence, network: nn.Module, camera: Pinhole | None, notes: Notes
+) -> tuple[PoseSequence, tuple[int, int] | None]:
+    """The poses with a size of the image where they state none and the weights can do with a rough one, and that size.
+
+    Detectors' files rarely state it. The form ray needs it only to stand for a camera that is not known, and not at all
+    beside one that is; the form image cannot do without.
+    """
+    rough = getattr(getattr(network, "preparation", None), "form", None) == "ray"
+    if not rough or poses.image_size is not None or poses.unit != "px" or poses.frame != "image" or poses.num_dims != 2:
+        return poses, None
+    points = poses.positions[poses.observed]
+    if not len(points):
+        return poses, None
+    width, height = (max(1, math.ceil(value)) for value in points.max(axis=0))
+    if camera is None:
+        notes.add(
+            f"the size of the image is not stated: {width} x {height} pixels, which just hold the keypoints, were "
+            "assumed (state it: --image-size 1920x1080)"
+        )
+    return poses.replace(image_size=(width, height)), None if camera is not None else (width, height)
 
 
 @dataclass(frozen=True)
@@ -318,13 +344,13 @@ class _Work:
             return
         partial = int((seen.any(axis=1) & ~usable).sum())
         if partial:
-            self.notes.add(f"{who}: {partial} frames show too few joints, and were not lifted")
+            self.notes.add(f"{who}: {_frames(partial)} with too few joints, not lifted")
         unseen = int((~seen.any(axis=1)).sum())
         if unseen:
-            self.notes.add(f"{who}: not seen in {unseen} frames, which stay empty")
+            self.notes.add(f"{who}: not seen in {_frames(unseen)}, which stay empty")
         made_up = int((~seen[usable]).sum())
         if made_up:
-            self.notes.add(f"{who}: {made_up} joints were not seen: their 3D positions are guesses, with confidence 0")
+            self.notes.add(f"{who}: joints not seen: {made_up}; their 3D positions are guesses, with confidence 0")
 
     def _lift_piece(self, pixels: Array, confidence: NDArray[np.float32], share: float) -> Array:
         """Root-relative joints (n, 17, 3) in camera axes of one piece, which is a `share` of the work."""
@@ -401,6 +427,10 @@ def _config(network: nn.Module) -> Any:
 
 def _stacked(parts: list[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.stack([np.asarray(part, dtype=np.float32).reshape(shape) for part in parts])
+
+
+def _frames(count: int) -> str:
+    return f"{count} frame{'s' if count > 1 else ''}"
 
 
 def _ignore(share: float) -> None:
