@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,20 @@ def test_ehgformer_by_its_protocol(place: Path, capsys: pytest.CaptureFixture[st
     assert both["labels"] is None
     assert both["dynamic"]["p1"] == found["p1"]
     assert both["static"]["settings"]["labels"] == "static"
+
+
+def test_a_file_without_training_frames_will_do_where_none_is_stretched(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (place / "data/h36m" / EHGFORMER_FILE).open("rb") as stream:
+        test = pickle.load(stream)["test"]  # written by this test
+    (tmp_path / "test.pkl").write_bytes(pickle.dumps({"test": test}))
+    found = answer(capsys, "evaluate", "ehgformer", "--dynamic", "--data", tmp_path / "test.pkl")
+    assert found["frames"] == 60 * 27
+    short = {key: np.concatenate([np.asarray(x)[:20], np.asarray(x)[56:]]) for key, x in test.items()}
+    (tmp_path / "test.pkl").write_bytes(pickle.dumps({"test": short}))
+    line = failure(capsys, "evaluate", "ehgformer", "--dynamic", "--data", tmp_path / "test.pkl")
+    assert "holds a dict train" in line
 
 
 def test_people_get_tables_in_which_nan_is_seen(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 from torch import nn
 
 from poseworks.core.errors import ConfigError
@@ -19,10 +20,11 @@ from poseworks.core.progress import Advance
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.input_forms import PUBLISHED
 from poseworks.lifting.lcn import LCN
-from poseworks.lifting.learning.ehgformer_protocol import ask_clips, published_random, score_clips
+from poseworks.lifting.learning.ehgformer_protocol import STEP, ask_clips, published_random, score_clips
 from poseworks.lifting.learning.h36m_files import (
     DETECTED_FILE,
     LCN_FILES,
+    EHGFormerFrames,
     Mode,
     find_ehgformer,
     find_lcn,
@@ -181,8 +183,10 @@ def measure_ehgformer(
         DataError: the data are not there, or too short for a clip. FormatError: they are damaged.
     """
     file = find_ehgformer(data)
-    random = published_random(read_recordings(file, "train")[0], network.config.frames)
     frames = read_ehgformer(file, "test")
+    random = None
+    if _has_short_recordings(frames, network.config.frames):  # stretched at random, after the training split's
+        random = published_random(read_recordings(file, "train")[0], network.config.frames)
     answers, indices = ask_clips(network, frames, flip=flip, gt_2d=gt_2d, random=random, advance=advance)
     found = []
     for labels in (True, False) if static is None else (static,):
@@ -201,6 +205,12 @@ def measure_ehgformer(
             )
         )  # fmt: skip
     return found
+
+
+def _has_short_recordings(frames: EHGFormerFrames, n: int) -> bool:
+    recording = frames.recording[::STEP]
+    ends = np.flatnonzero(np.diff(recording, append=-1)) + 1
+    return bool((np.diff(ends, prepend=0) < n).any())
 
 
 def labels_of(model: str) -> bool | None:
