@@ -117,8 +117,13 @@ def main(model: str, source: str, target: str, focal: str | None = None) -> None
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     with np.load(source, allow_pickle=False) as archive:
         poses = dict(archive)
+    if "image_size" not in poses or str(poses["unit"]) != "px":
+        sys.exit(f"{source}: expected a poses file with keypoints in pixels and image_size.")
     size = tuple(int(side) for side in poses.pop("image_size"))
     names = [str(name) for name in poses["joint_names"]]
+    lacking = {part for name in {*note["joint_names"]} - {*names} for part in MADE_OF.get(name, [name])} - {*names}
+    if lacking:
+        sys.exit(f"{source}: lacks {', '.join(sorted(lacking))}. Expected the joints of coco17 or h36m17.")
     lifted, sure = [], []
     for positions, confidence in zip(poses["positions"].astype(np.float64), poses["confidence"], strict=True):
         pixels, known = convert(positions, confidence, names, note["joint_names"])

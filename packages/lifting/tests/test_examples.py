@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,35 @@ def test_onnxruntime_and_numpy_lift_a_file_as_the_package_does(
     np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-6)
     assert np.isnan(found.positions[1, 20:22]).all()
     assert (found.skeleton, found.unit, found.frame) == ("h36m17", "normalised", "root")
+
+
+def test_files_that_the_example_cannot_lift_are_named(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"joint_names": H36M_17.joint_names}))
+    (tmp_path / "model.onnx").write_bytes(model_of_nothing())
+    poses = walking_poses(5, dims=2, skeleton=COCO_17, rng=np.random.default_rng(3))
+    rows = [row for row, name in enumerate(COCO_17.joint_names) if "ear" not in name]
+    without = poses.replace(
+        positions=poses.positions[:, :, rows],
+        confidence=None,
+        joint_names=tuple(COCO_17.joint_names[row] for row in rows),
+        skeleton="custom",
+    )
+    in_3d = walking_poses(5, rng=np.random.default_rng(3))
+    for given, message in ((without, "lacks left_ear, right_ear"), (in_3d, "expected a poses file with keypoints")):
+        write_poses(given, tmp_path / "poses.npz", overwrite=True)
+        files = [str(tmp_path / name) for name in ("model.onnx", "poses.npz", "lifted.npz")]
+        done = subprocess.run([sys.executable, str(EXAMPLE), *files], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert not (tmp_path / "lifted.npz").exists()
+
+
+def model_of_nothing() -> bytes:
+    """An ONNX file that gives back what it is given."""
+    onnx = pytest.importorskip("onnx")
+    kind = onnx.TensorProto.FLOAT
+    value = [onnx.helper.make_tensor_value_info(name, kind, [1]) for name in ("pose2d", "pose3d")]
+    node = onnx.helper.make_node("Identity", ["pose2d"], ["pose3d"])
+    graph = onnx.helper.make_graph([node], "nothing", value[:1], value[1:])
+    opset = [onnx.helper.make_opsetid("", 20)]
+    return bytes(onnx.helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString())
