@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +11,15 @@ import pytest
 import torch
 
 from poseworks.core import COCO_17, H36M_17, read_poses, write_poses
-from poseworks.core.testing import walking_poses
+from poseworks.core.testing import run_without_packages, walking_poses
 from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, export_onnx
 from poseworks.lifting.input_forms import PUBLISHED, Preparation
-from poseworks.lifting.lift import lift
+from poseworks.lifting.lifter import lift
 
 pytest.importorskip("onnxruntime")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "lift_with_onnxruntime.py"
 RAY = Preparation(form="ray", unit_m=0.8, assumed_focal=1.2)
-WITHOUT_TORCH = """
-import runpy, sys
-for name in ("torch", "poseworks", "scipy"):
-    sys.modules[name] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 @pytest.mark.timeout(180)
@@ -58,8 +49,8 @@ def test_onnxruntime_and_numpy_lift_a_file_as_the_package_does(
     poses = poses.replace(positions=missing)
     write_poses(poses, tmp_path / "poses.npz")
     files = [str(tmp_path / name) for name in ("model.onnx", "poses.npz", "lifted.npz")]
-    extra = [] if focal is None else [str(focal)]
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(EXAMPLE), *files, *extra], check=True)
+    done = run_without_packages(EXAMPLE, *files, *([] if focal is None else [str(focal)]))
+    assert done.returncode == 0, done.stderr
     found = read_poses(tmp_path / "lifted.npz")
     expected = lift(poses, network, max_gap_s=0)
     if focal is not None:
@@ -86,7 +77,7 @@ def test_files_that_the_example_cannot_lift_are_named(tmp_path: Path) -> None:
     for given, message in ((without, "lacks left_ear, right_ear"), (in_3d, "expected a poses file with keypoints")):
         write_poses(given, tmp_path / "poses.npz", overwrite=True)
         files = [str(tmp_path / name) for name in ("model.onnx", "poses.npz", "lifted.npz")]
-        done = subprocess.run([sys.executable, str(EXAMPLE), *files], capture_output=True, text=True, check=False)
+        done = run_without_packages(EXAMPLE, *files)
         assert done.returncode == 1
         assert message in done.stderr
         assert not (tmp_path / "lifted.npz").exists()

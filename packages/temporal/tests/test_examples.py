@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from poseworks.core import read_poses, write_poses
-from poseworks.core.testing import walking_poses
+from poseworks.core.testing import run_without_packages, walking_poses
 from poseworks.temporal import apply_windows, export_onnx, load
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smooth_with_onnxruntime.py"
-
-WITHOUT_TORCH = """
-import runpy, sys
-for name in ("torch", "poseworks", "scipy"):
-    sys.modules[name] = None
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 @pytest.mark.timeout(120)
@@ -34,7 +24,8 @@ def test_onnxruntime_and_numpy_smooth_a_file_as_the_package_does(tmp_path: Path)
     poses = poses.replace(positions=missing)
     write_poses(poses, tmp_path / "poses.npz")
     files = [str(tmp_path / name) for name in ("model.onnx", "poses.npz", "smooth.npz")]
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(EXAMPLE), *files], check=True)
+    done = run_without_packages(EXAMPLE, *files)
+    assert done.returncode == 0, done.stderr
     smoothed = read_poses(tmp_path / "smooth.npz").positions
     expected = apply_windows(network, poses.positions[1].reshape(70, -1)).reshape(70, 17, 3)
     np.testing.assert_allclose(smoothed[1], expected, atol=2e-5)

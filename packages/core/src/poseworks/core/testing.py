@@ -2,7 +2,7 @@
 
 - Weights and inputs that anyone can make again from a name and a shape (`value_of`, `fill`, `seeded_input`), and the
   reference cases that are stored in terms of them (`reference_cases`).
-- Damaged copies of a file (`mutations`).
+- Damaged copies of a file (`mutations`); scripts run as where packages are missing (`run_without_packages`).
 - People walking, on any skeleton (`walking_poses`).
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +145,18 @@ def _reference_case(path: Path) -> ReferenceCase:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     shapes = {name: tuple(shape) for name, shape in manifest.get("state_dict", ())}
     return ReferenceCase(path.stem, manifest.get("config", {}), shapes, manifest.get("expected", {}), manifest, path)
+
+
+def run_without_packages(
+    script: Path, *arguments: str | Path, absent: Sequence[str] = ("torch", "poseworks", "scipy")
+) -> subprocess.CompletedProcess[str]:
+    """A Python script run in a process of its own, as where `absent` packages are not installed."""
+    program = (
+        f"import runpy, sys\nsys.modules.update(dict.fromkeys({list(absent)}))\n"
+        "sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-c", program, str(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def mutations(data: bytes, rng: np.random.Generator, count: int = 200) -> Iterator[bytes]:
