@@ -182,7 +182,7 @@ function arrange(stages) {
   const holder = $("stages");
   const [image, space] = [ImageStage, SpaceStage].map((kind) => stages.find((stage) => stage instanceof kind));
   const width = holder.clientWidth;
-  const beside = Boolean(image && space) && width >= 720;
+  const beside = Boolean(image && space) && width >= (image.view.aspect > 2 ? 900 : 720);
   holder.classList.toggle("beside", beside);
   image?.size(beside);
   holder.style.gridTemplateColumns = "";
