@@ -16,7 +16,7 @@ from poseworks.core.testing import walking_poses
 from poseworks.lifting import LCN, Distiller, EHGFormer, EHGFormerConfig, LCNConfig, save
 from poseworks.lifting.body_scale import standing_height
 from poseworks.lifting.input_forms import Preparation
-from poseworks.lifting.lift import camera_of, lift, lift_people
+from poseworks.lifting.lifter import camera_of, lift, lift_people
 from poseworks.lifting.settings import LiftSettings, default_model
 
 RAY = Preparation(form="ray", assumed_focal=1.2)

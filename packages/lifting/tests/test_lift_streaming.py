@@ -14,7 +14,7 @@ from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.skeletons import JHMDB_15
 from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig
 from poseworks.lifting.input_forms import PUBLISHED, Preparation
-from poseworks.lifting.lift import lift_people
+from poseworks.lifting.lifter import lift_people
 from poseworks.lifting.settings import LiftSettings
 from poseworks.lifting.streaming import LiftedFrame, LiftStream
 

@@ -15,7 +15,7 @@ from poseworks.core.errors import CheckpointError, DataError, SkeletonError
 from poseworks.core.testing import walking_poses
 from poseworks.lifting import EHGFormer, EHGFormerConfig, load
 from poseworks.lifting.body_scale import standing_height
-from poseworks.lifting.lift import lift_people
+from poseworks.lifting.lifter import lift_people
 from poseworks.lifting.published import ehgformer_names
 from poseworks.pipeline import ChainConfig, FilterStep, LiftStep, run_chain, run_recording
 from poseworks.pipeline.cli import app

@@ -16,8 +16,8 @@ from poseworks.core.poses_command import Job, Paths, run_job
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.report import Figure, Report, ReportTrack, Table
 from poseworks.lifting.body_scale import standing_height
-from poseworks.lifting.lift import Lifted, lift_people
 from poseworks.lifting.lift_options import LiftOptions
+from poseworks.lifting.lifter import Lifted, lift_people
 from poseworks.lifting.settings import LiftSettings, default_model
 
 if TYPE_CHECKING:

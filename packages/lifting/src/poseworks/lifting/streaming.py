@@ -24,7 +24,7 @@ from poseworks.core.shapes import expect_shape
 from poseworks.core.skeletons import COCO_17, H36M_17, Skeleton, conversion
 from poseworks.core.window_stream import WindowStream
 from poseworks.lifting.input_forms import Preparation, Prepared, prepare
-from poseworks.lifting.lift import enough
+from poseworks.lifting.lifter import enough
 from poseworks.lifting.settings import LiftSettings
 from poseworks.lifting.windows import CHANNELS, LiftingWindows
 

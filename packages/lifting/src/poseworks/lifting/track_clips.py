@@ -49,7 +49,7 @@ def track_clips(
         DataError, SkeletonError: as `lift`; there is more than one person, or no frame shows enough of them.
         ConfigError: the frames are not in the track, or too many; or the weights need a focal length.
     """
-    from poseworks.lifting.lift import enough
+    from poseworks.lifting.lifter import enough
 
     if poses.num_people != 1:
         raise DataError(f"poses: {poses.num_people} people, expected one. Choose with --person.")

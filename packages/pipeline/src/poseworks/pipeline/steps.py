@@ -287,7 +287,7 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
 def _lift_runner(step: LiftStep, device: str) -> Runner:
     from poseworks.core.cli import choose_device
     from poseworks.lifting.keypoints import refuse_what_cannot_be_lifted
-    from poseworks.lifting.lift import lift_people
+    from poseworks.lifting.lifter import lift_people
     from poseworks.lifting.loading import load, shipped_models
 
     if step.camera is not None:
