@@ -110,8 +110,8 @@ def test_the_page_has_all_tracks_and_says_the_unit(tmp_path: Path, lifter: str) 
 
 def test_poses_that_cannot_be_lifted_stay_2d_with_a_note_or_are_refused(tmp_path: Path, lifter: str) -> None:
     step = LiftStep(model=lifter, optional=True)
-    without_size = WALK.replace(image_size=None)
-    for name, poses, reason in (("a", UNKNOWN, "of h36m17"), ("b", without_size, "the size of the image")):
+    shares = WALK.replace(image_size=None, unit="normalised", positions=WALK.positions / 2000)
+    for name, poses, reason in (("a", UNKNOWN, "of h36m17"), ("b", shares, "the size of the image")):
         result = run_chain(poses, tmp_path / name, ChainConfig(steps=(SMOOTH, step)))
         assert sorted(result.files) == ["poses", "report", "smooth"]
         assert result.lifted is None

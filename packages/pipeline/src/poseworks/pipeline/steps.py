@@ -90,8 +90,7 @@ class LiftStep(LiftSettings, frozen=True, extra="forbid"):
         model: a shipped name, a saved folder or an original checkpoint file; None: the shipped weights for a camera
             that is known or not.
         focal: the camera's focal length in pixels; camera: or a JSON file of its intrinsics.
-        optional: poses that cannot be lifted (3D ones, of an unknown skeleton or image size) stay as they are, and a
-            note says why.
+        optional: poses that cannot be lifted (3D ones, or of an unknown skeleton) stay as they are, and a note says why.
     """
 
     kind: Literal["lift"] = "lift"
@@ -286,7 +285,6 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
 
 def _lift_runner(step: LiftStep, device: str) -> Runner:
     from poseworks.core.cli import choose_device
-    from poseworks.lifting.keypoints import refuse_what_cannot_be_lifted
     from poseworks.lifting.lifter import lift_people
     from poseworks.lifting.loading import load, shipped_models
 
@@ -299,15 +297,14 @@ def _lift_runner(step: LiftStep, device: str) -> Runner:
     settings = LiftSettings(**{name: getattr(step, name) for name in LiftSettings.model_fields})
 
     def run(poses: PoseSequence, advance: Advance) -> Outcome:
+        camera = step.scene.pinhole(poses.image_size)
         try:
-            refuse_what_cannot_be_lifted(poses)
+            with _one_thread():
+                lifted = lift_people(poses, network, settings, camera=camera, model=step.weights, advance=advance)
         except (DataError, SkeletonError) as error:
             if not step.optional:
                 raise
             return Outcome(poses, (f"not lifted to 3D: {str(error).removeprefix('poses: ')}",))
-        camera = step.scene.pinhole(poses.image_size)
-        with _one_thread():
-            lifted = lift_people(poses, network, settings, camera=camera, model=step.weights, advance=advance)
         return Outcome(lifted.poses, lifted.notes)
 
     return run
