@@ -43,9 +43,9 @@ def back_to_rate(track: Array, frames: int, fps: float, rate: float) -> Array:
     return np.where(t == 0, p1, np.where(t == 1, p2, curve))
 
 
-def _split(place: Array, frames: int) -> tuple[NDArray[np.intp], Array]:
+def _split(place: NDArray[np.floating], frames: int) -> tuple[NDArray[np.intp], Array]:
     """The last of `frames` before each place, and the share of the way to the next; rounding does not leave a frame."""
     nearest = np.rint(place)
     place = np.where(np.abs(place - nearest) < 1e-6, nearest, place)
     before = np.minimum(np.floor(place).astype(np.intp), frames - 1)
-    return before, place - before
+    return before, (place - before).astype(np.float64)

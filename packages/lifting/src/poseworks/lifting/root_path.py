@@ -134,14 +134,14 @@ def _beside(joints: Array, pixels: Array, confidence: Array, camera: Pinhole, di
     a, b, base = _equations(joints, pixels, confidence, camera)
     offers = b - a[..., 2] * distance[:, None, None]  # (n, J, 2): where each joint wants the root
     weight = base
+    blind = np.asarray(base.max(axis=1) <= 0)
     for _ in range(_ROUNDS):
         total = weight.sum(axis=1)[:, None]
         centre = (weight[..., None] * offers).sum(axis=1) / np.maximum(total, 1e-300)
         miss = np.linalg.norm(offers - centre[:, None], axis=-1)
-        some = np.where((base > 0).any(axis=1)[:, None], np.where(base > 0, miss, np.nan), 0.0)
+        some = np.where(blind[:, None], 0.0, np.where(base > 0, miss, np.nan))
         typical = np.nanmedian(some, axis=1)[:, None]
         weight = base * np.minimum(1, _HUBER * typical / np.maximum(miss, 1e-12) + 1e-9)
-    blind = np.asarray(base.max(axis=1) <= 0)
     centre[blind] = np.nan
     return np.concatenate([centre, distance[:, None]], axis=1)
 

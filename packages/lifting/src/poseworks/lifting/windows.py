@@ -58,7 +58,7 @@ class LiftingWindows:
     def run_windows(self, x: Tensor) -> Tensor:
         """(N, W, 51) -> (N, W, 51), on the network's device; a single clip may be shorter than W."""
         parameter = next(self.network.parameters())
-        windows = x.to(parameter.device, parameter.dtype).unflatten(2, (JOINTS, 3))[..., : self.features]
+        windows = torch.unflatten(x.to(parameter.device, parameter.dtype), 2, (JOINTS, 3))[..., : self.features]
         shaped = windows.flatten(0, 1) if isinstance(self.network, LCN) else windows
         y: Tensor = flip_average(self.network, shaped) if self.flip else self.network(shaped)
         if self.done is not None:
