@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,22 +46,50 @@ def parts(folder: Path, *names: str) -> Path:
     return folder
 
 
+WRITER = """
+import sys
+import numpy
+import tensorflow
+with numpy.load(sys.argv[1]) as archive:
+    arrays = dict(archive)
+tensors = [tensorflow.constant(x) for x in arrays.values()]
+tensorflow.raw_ops.SaveV2(
+    prefix=sys.argv[2], tensor_names=list(arrays), shape_and_slices=[""] * len(arrays), tensors=tensors
+)
+"""
+PRETENDED = """
+import numpy
+from pathlib import Path
+from types import SimpleNamespace
+
+class Reader:
+    def __init__(self, prefix):
+        if not Path(prefix + ".index").read_bytes():
+            raise ValueError("not an sstable")
+        with numpy.load({file!r}) as archive:
+            self.arrays = dict(archive)
+
+    def get_variable_to_shape_map(self):
+        return {{name: x.shape for name, x in self.arrays.items()}}
+
+    def get_tensor(self, name):
+        return self.arrays[name]
+
+train = SimpleNamespace(load_checkpoint=Reader)
+"""
+
+
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, np.ndarray]], None]:
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, np.ndarray]], None]:
     """Puts something in the place of TensorFlow that finds these arrays in every checkpoint."""
+    home = tmp_path / "site"
 
     def pretend(arrays: dict[str, np.ndarray]) -> None:
-        class Reader:
-            def __init__(self, prefix: str) -> None:
-                assert Path(f"{prefix}.index").is_file()
-
-            get_variable_to_shape_map = staticmethod(lambda: {name: np.shape(x) for name, x in arrays.items()})
-            get_tensor = staticmethod(lambda name: arrays[name])
-
-        module = ModuleType("tensorflow")
-        module.__spec__ = ModuleSpec("tensorflow", None)  # torch looks for it
-        module.train = SimpleNamespace(load_checkpoint=Reader)  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "tensorflow", module)
+        (home / "tensorflow").mkdir(parents=True, exist_ok=True)
+        np.savez(home / "arrays.npz", **arrays)
+        (home / "tensorflow" / "__init__.py").write_text(PRETENDED.format(file=str(home / "arrays.npz")))
+        monkeypatch.syspath_prepend(home)
+        monkeypatch.setenv("PYTHONPATH", str(home))
 
     return pretend
 
@@ -144,25 +171,27 @@ def test_without_tensorflow_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
         load_tensorflow(home, knn=3)
 
 
+def test_what_the_reader_cannot_read_is_told(
+    tmp_path: Path, pretended: Callable[[dict[str, np.ndarray]], None]
+) -> None:
+    home = parts(tmp_path / "final", "model-1")
+    (home / "model-1.index").write_bytes(b"")
+    pretended(variables())
+    with pytest.raises(CheckpointError, match=r"damaged, or no TensorFlow checkpoint \(ValueError: not an sstable\)"):
+        load_tensorflow(home, knn=3)
+
+
 @needs_tensorflow
 @pytest.mark.timeout(180)
 def test_what_tensorflow_wrote_gives_the_reference_output(tmp_path: Path) -> None:
-    import tensorflow  # type: ignore[import-not-found,unused-ignore]
-
     arrays = {name: x.numpy() for name, x in CASE.state_dict().items()} | {"training/global_step": np.int64(7799)}
+    np.savez(tmp_path / "arrays.npz", **arrays)
     prefix = tmp_path / "model-7799"
-    tensorflow.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=list(arrays),
-        shape_and_slices=[""] * len(arrays),
-        tensors=[tensorflow.constant(x) for x in arrays.values()],
-    )
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / "arrays.npz"), str(prefix)], check=True)
     assert run(app, ["convert", str(tmp_path), "-o", str(tmp_path / "lcn"), "--knn", "3", "-q"]) == 0
-    network = load(tmp_path / "lcn")
+    network, x = load(tmp_path / "lcn"), CASE.inputs["input"].view(4, 17, 2)
     with torch.no_grad():
-        assert_close(
-            network(CASE.inputs["input"].view(4, 17, 2)), CASE.outputs["output"].view(4, 17, 3), atol=2e-5, rtol=0
-        )
+        assert_close(network(x), CASE.outputs["output"].view(4, 17, 3), atol=2e-5, rtol=0)
     data = prefix.with_name("model-7799.data-00000-of-00001")
     data.write_bytes(data.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="damaged, or no TensorFlow checkpoint"):

@@ -1,5 +1,7 @@
 """TensorFlow checkpoints of LCN, read by TensorFlow itself, which only `convert` asks for.
 
+It runs in a process of its own: TensorFlow and torch in one process can end it, each with its own copy of LLVM.
+
 A checkpoint is a few files of one name: ``model-7799.index`` (names, shapes), ``model-7799.data-00000-of-00001`` (the
 numbers) and ``model-7799.meta`` (the graph, not needed); ``checkpoint`` beside them names the last one written. No code
 in them is run: the graph is not read.
@@ -10,7 +12,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from importlib import import_module
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,19 @@ import torch
 from poseworks.core.checkpoints import Checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
 
+_NO_NUMBERS = "no numbers: "
+_READER = f"""
+import sys
+import numpy
+import tensorflow
+reader = tensorflow.train.load_checkpoint(sys.argv[1])
+arrays = {{}}
+for name in reader.get_variable_to_shape_map():
+    array = numpy.asarray(reader.get_tensor(name))
+    numbers = array.dtype.kind in "fiub"
+    arrays[name if numbers else {_NO_NUMBERS!r} + name] = array if numbers else numpy.zeros(0)
+numpy.savez(sys.argv[2], **arrays)
+"""
 _PARTS = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
 
@@ -74,28 +92,35 @@ def read_tensorflow(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(
             f"{path}: no TensorFlow checkpoint: expected a folder with NAME.index and NAME.data-... ."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else it greets on stderr
-    try:
-        tensorflow: Any = import_module("tensorflow")
-    except ImportError as error:
+    if find_spec("tensorflow") is None:
         raise ConfigError(
             f"{path}: a TensorFlow checkpoint, and TensorFlow is not installed. Install poseworks-lifting[tensorflow], "
             "or save the variables under their names elsewhere: numpy.savez('variables.npz', **variables)."
-        ) from error
-    try:
-        reader = tensorflow.train.load_checkpoint(str(prefix))
-        arrays = {name: np.asarray(reader.get_tensor(name)) for name in sorted(reader.get_variable_to_shape_map())}
-    except Exception as error:  # TensorFlow raises a dozen kinds
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path}: damaged, or no TensorFlow checkpoint ({reason}). Copy it again.") from error
-    numbers = {name: array for name, array in arrays.items() if array.dtype.kind in "fiub"}
+        )
+    with tempfile.TemporaryDirectory(prefix="poseworks-") as folder:
+        found = Path(folder) / "variables.npz"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _READER, str(prefix), str(found)],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            raise CheckpointError(f"{path}: damaged, or no TensorFlow checkpoint ({reason}). Copy it again.")
+        with np.load(found, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in sorted(archive)}
+    skipped = [name.removeprefix(_NO_NUMBERS) for name in arrays if name.startswith(_NO_NUMBERS)]
+    numbers = {name: array for name, array in arrays.items() if not name.startswith(_NO_NUMBERS)}
     broken = [name for name, array in numbers.items() if not np.isfinite(array).all()]
     if broken:
         raise CheckpointError(f"{path}: {', '.join(broken)}: holds NaN or infinity.")
     return Checkpoint(
         tensors={name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in numbers.items()},
         extras={},
-        dropped=tuple(f"{name} (not numbers)" for name in arrays if name not in numbers),
+        dropped=tuple(f"{name} (not numbers)" for name in skipped),
         source=str(path),
         sha256=_digest(prefix),
         kind="tensorflow",
