@@ -139,7 +139,7 @@ def test_run_takes_a_recording(tmp_path: Path, clip: Path, capsys: Capture) -> N
     words = ["--every", "5", "--people", "1", "--skeleton", "coco17", "--filter", "gaussian:sigma_frames=1", "--world"]
     assert status("run", clip, "-o", tmp_path / "out", *words, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert sorted(found["files"]) == ["poses", "report", "smooth", "world"]
+    assert sorted(found["files"]) == ["lifted", "poses", "report", "smooth", "world"]
     poses = read_poses(found["files"]["smooth"])
     assert (poses.skeleton, poses.num_people, poses.num_frames) == ("coco17", 1, 26)
     assert np.isfinite(poses.positions).all()

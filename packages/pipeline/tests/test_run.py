@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 from poseworks.core import H36M_17, PoseSequence, read_poses, write_poses
 from poseworks.core.errors import CheckpointError, ConfigError, DataError
 from poseworks.core.testing import walking_poses
+from poseworks.lifting.settings import DEFAULT_MODEL
 from poseworks.pipeline import (
     ChainConfig,
     Clip,
@@ -134,6 +135,24 @@ def test_the_demo_smooths_a_real_person(shown: RunResult) -> None:
     entry = shown.after.history[-1]
     assert entry["model"] == "smoothnet-general-w32"
     assert len(entry["model_sha256"]) == 64
+
+
+def test_the_demo_lifts_a_real_person(shown: RunResult) -> None:
+    """She walks upright to the left, and knees bend forward."""
+    assert shown.lifted is not None
+    assert (shown.lifted.unit, shown.lifted.frame) == ("normalised", "root")
+    assert shown.lifted.history[-1]["model"] == DEFAULT_MODEL
+    joints = shown.lifted.positions[0].astype(float)
+    assert np.isnan(joints[:6]).all()
+    joints = joints[6:]
+    at = {name: joints[:, number] for number, name in enumerate(shown.lifted.joint_names)}
+    for side in ("left", "right"):
+        hip, knee, ankle = (at[f"{side}_{part}"] for part in ("hip", "knee", "ankle"))
+        assert (ankle[:, 1] > at["head_top"][:, 1]).all()  # y points down
+        assert (knee - (hip + ankle) / 2)[:, 0].mean() < 0
+        thigh = np.linalg.norm(knee - hip, axis=-1)
+        assert thigh.std() < 0.1 * thigh.mean()
+    assert (at["left_hip"] - at["right_hip"])[:, 2].mean() < 0  # her left is nearer to the camera
 
 
 def exchanged() -> PoseSequence:

@@ -90,7 +90,7 @@ class LiftStep(LiftSettings, frozen=True, extra="forbid"):
         model: a shipped name, a saved folder or an original checkpoint file; None: the shipped weights for a camera
             that is known or not.
         focal: the camera's focal length in pixels; camera: or a JSON file of its intrinsics.
-        optional: poses that cannot be lifted (3D ones, or of an unknown skeleton) stay as they are, and a note says why.
+        optional: poses that cannot be lifted (3D ones, an unknown skeleton) stay as they are, and a note says why.
     """
 
     kind: Literal["lift"] = "lift"
@@ -286,13 +286,11 @@ def _network_runner(step: SmoothStep, device: str) -> Runner:
 def _lift_runner(step: LiftStep, device: str) -> Runner:
     from poseworks.core.cli import choose_device
     from poseworks.lifting.lifter import lift_people
-    from poseworks.lifting.loading import load, shipped_models
+    from poseworks.lifting.loading import load
 
     if step.camera is not None:
         with suppress(ConfigError):  # it may need the size of the image, which is not known yet
             read_camera(step.camera)
-    if step.optional and step.model is None and step.weights not in shipped_models():
-        return lambda poses, _: Outcome(poses, (f"not lifted to 3D: {step.weights} does not come with this version",))
     network = load(step.weights).to(choose_device(device))
     settings = LiftSettings(**{name: getattr(step, name) for name in LiftSettings.model_fields})
 
