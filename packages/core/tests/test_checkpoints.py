@@ -20,6 +20,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 from torch import nn
+from torch.testing import assert_close
 
 from poseworks.core.checkpoints import (
     DropRule,
@@ -32,6 +33,7 @@ from poseworks.core.checkpoints import (
 )
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.files import sha256
+from poseworks.core.weight_files import write_safetensors
 
 
 class Config(BaseModel):
@@ -157,6 +159,20 @@ def test_entries_that_are_no_tensors_are_dropped_by_a_named_rule(tmp_path: Path)
     nested = read_checkpoint(tmp_path / "nested.pth")
     assert set(nested.tensors) == {"a"}
     assert set(nested.dropped) == {"version (not a tensor)", "mean (bookkeeping)"}
+
+
+def test_saved_weights_are_the_same_bytes_each_time_and_any_reader_reads_them(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    tensors = {"b": torch.arange(6.0).view(2, 3), "a.\u00e9": torch.ones(5, dtype=torch.float16)}
+    metadata = {"format": "pt", "config": '{"a": 1}', "tied": "{}"}
+    write_safetensors(tensors, tmp_path / "x.safetensors", metadata)
+    write_safetensors(tensors, tmp_path / "y.safetensors", dict(reversed(metadata.items())))
+    assert (tmp_path / "x.safetensors").read_bytes() == (tmp_path / "y.safetensors").read_bytes()
+    with safe_open(tmp_path / "x.safetensors", framework="pt") as file:
+        assert file.metadata() == metadata
+        for name, tensor in tensors.items():
+            assert_close(file.get_tensor(name), tensor, rtol=0, atol=0)
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:

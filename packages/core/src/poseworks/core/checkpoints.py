@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from poseworks.core.errors import CheckpointError
 from poseworks.core.files import atomic_folder, sha256
 from poseworks.core.model_cards import find_weights as find_weights
-from poseworks.core.weight_files import read_safetensors_metadata, read_weight_file
+from poseworks.core.weight_files import read_safetensors_metadata, read_weight_file, write_safetensors
 
 MODEL_FORMAT = "poseworks.model/1"
 NESTS = (
@@ -186,8 +185,6 @@ def save_model(
         CheckpointError: a weight is NaN or infinite, or too large for float16.
         DataError: it cannot be written.
     """
-    from safetensors.torch import save_file
-
     kept, tied = _untied(tensors)
     if half:
         kept = {name: x.half() if x.is_floating_point() else x for name, x in kept.items()}
@@ -197,11 +194,10 @@ def save_model(
     if tied:
         metadata["tied"] = json.dumps(tied)
     with atomic_folder(folder, overwrite) as new:
-        save_file(kept, new / "model.safetensors", metadata=metadata)
+        write_safetensors(kept, new / "model.safetensors", metadata)
         content["model_sha256"] = sha256(new / "model.safetensors")
         (new / "config.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         (new / "README.md").write_text(readme.rstrip() + "\n", encoding="utf-8")
-        shutil.copymode(new / "README.md", new / "model.safetensors")  # safetensors lets its owner alone read it
 
 
 def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,18 @@ def read_safetensors_metadata(path: Path) -> dict[str, str]:
             return {str(k): str(v) for k, v in (header.get("__metadata__") or {}).items()}
         except (ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{path}: damaged safetensors header ({error}). Fetch it again.") from error
+
+
+def write_safetensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """The tensors as a safetensors file: the same content, the same bytes."""
+    from safetensors.torch import save
+
+    data = save(dict(tensors), dict(metadata))
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(metadata.items()))  # the library's order differs from process to process
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.write(memoryview(data)[8 + size :])
