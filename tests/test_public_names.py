@@ -13,8 +13,10 @@ PROMISED = {
     "poseworks.core.swaps": ["repair_swaps"],
     "poseworks.core.video": ["open_video", "write_video"],
     "poseworks.keypoints": ["detect", "Tracker"],
-    "poseworks.lifting": ["load", "save", "export_onnx", "LCN", "EHGFormer", "flip_average"],
-    "poseworks.lifting.h36m": ["normalize", "denormalize"],
+    "poseworks.lifting": [
+        "load", "save", "export_onnx", "LCN", "EHGFormer", "lift", "flip_average", "LiftStream",
+    ],
+    "poseworks.lifting.h36m": ["normalize", "denormalize", "split_clips"],
     "poseworks.temporal": [
         "load", "save", "export_onnx", "SmoothNet", "DeciWatch", "Stream", "apply_windows", "smooth_rotations",
         "sampled_frames",
