@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
+from benchmarks.common import DATA, Cell, Job, Table, describe, measure_machine, speed_table, timed
 from benchmarks.lifting_baselines import Baseline, MeanPose, NearestNeighbour
 from benchmarks.lifting_published import PUBLISHED
 from benchmarks.recordings import VIEWS, view_2d, view_3d, view_camera, world_guess
 from poseworks.core import PoseSequence, convert
+from poseworks.core.metrics import mpjpe, pa_mpjpe
 from poseworks.core.motion_data import read_clips, read_pairs
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.swaps import repair_swaps
@@ -39,6 +39,13 @@ KNOWN = {"lcn-open-focal": True, "ehgformer-open-focal": True, "lcn-open": False
 """The shipped weights, and whether they are given the focal length."""
 SEED = 7
 COLUMNS = ("MPJPE", "after one scale a piece", "PA-MPJPE")
+
+
+def own_network(name: str) -> LCN | EHGFormer:
+    """Shipped weights."""
+    network = load(name)
+    assert isinstance(network, LCN | EHGFormer)
+    return network
 
 
 def clips(split: str, quick: bool) -> list[NDArray[np.float32]]:
@@ -70,7 +77,7 @@ def open_motion(quick: bool) -> Table:
             for name, baseline in baselines.items():
                 rows.append([split, label, name, "yes", *row(errors_of(baseline, seen, noise=noise))])
             for name, known in KNOWN.items():
-                network = load(name)
+                network = own_network(name)
                 assumed = None if known else network.preparation.assumed_focal
                 errors = errors_of(network_lifter(network), seen, noise=noise, assumed_focal=assumed)
                 rows.append([split, label, name, "yes" if known else "no", *row(errors)])
@@ -100,7 +107,7 @@ def actions(quick: bool) -> Table:
         seen = seeded_views(members, CameraSampling(), SEED)
         frames = sum(map(len, members))
         for name, known in KNOWN.items():
-            network = load(name)
+            network = own_network(name)
             assumed = None if known else network.preparation.assumed_focal
             rows.append([action, frames, name, *row(errors_of(network_lifter(network), seen, assumed_focal=assumed))])
     return Table(
@@ -117,7 +124,7 @@ def rehabilitation(quick: bool) -> Table:
     seen = seeded_views(members, CameraSampling(), SEED)
     rows: list[list[Cell]] = []
     for name, known in KNOWN.items():
-        network = load(name)
+        network = own_network(name)
         assumed = None if known else network.preparation.assumed_focal
         for label, noise in (("clean", CLEAN), ("noisy", NOISY)):
             errors = errors_of(network_lifter(network), seen, noise=noise, assumed_focal=assumed)
@@ -137,15 +144,14 @@ def real_footage(quick: bool) -> Table:
     smoother = load_smoother("smoothnet-general-w32")
     for name, known in KNOWN.items():
         network = load(name)
-        for label, prepare in (
-            ("left and right put back", lambda poses: repair_swaps(poses).poses),
-            ("put back and smoothed", lambda poses: smooth(repair_swaps(poses).poses, smoother).poses),
-        ):
-            figures = []
+        for smoothed in (False, True):
+            figures: list[tuple[float, float] | None] = []
             for view in VIEWS:
-                camera = view_camera(view) if known else None
-                lifted = lift(prepare(view_2d(view)), network, camera=camera)
+                poses = repair_swaps(view_2d(view)).poses
+                poses = smooth(poses, smoother).poses if smoothed else poses
+                lifted = lift(poses, network, camera=view_camera(view) if known else None)
                 figures.append(pose_errors(lifted, view))
+            label = "put back and smoothed" if smoothed else "left and right put back"
             rows.append([f"{name}, {label}", *cells(figures)])
     guesses = [(world_guess(view), view) for view in VIEWS]
     own = cells([None if guess is None else pose_errors(guess, view) for guess, view in guesses])
@@ -165,8 +171,6 @@ def real_footage(quick: bool) -> Table:
 
 def pose_errors(poses: PoseSequence, view: str) -> tuple[float, float]:
     """MPJPE and PA-MPJPE in mm of a track beside the triangulated joints in the same camera's axes."""
-    from poseworks.core.metrics import mpjpe, pa_mpjpe
-
     joints = convert(poses, H36M_17).positions[0].astype(np.float64)
     truth = view_3d(view)
     found = np.isfinite(joints).all(axis=(1, 2))
@@ -180,59 +184,37 @@ def cells(figures: list[tuple[float, float] | None]) -> list[Cell]:
     known = [figure for figure in figures if figure is not None]
     whole = tuple(float(np.mean(part)) for part in zip(*known, strict=True))
     mean = f"{whole[0]:.0f} / {whole[1]:.0f}" if len(known) == len(figures) else None
-    return [None if figure is None else f"{figure[0]:.0f} / {figure[1]:.0f}" for figure in figures] + [mean]
-
-
-@dataclass(frozen=True)
-class Job:
-    """Something to time, its multiply-adds, and the ratio to the limit that it should reach."""
-
-    name: str
-    size: str
-    call: Callable[[], object]
-    multiply_adds: float
-    target: float | None = None
+    return [*(None if figure is None else f"{figure[0]:.0f} / {figure[1]:.0f}" for figure in figures), mean]
 
 
 def speed(quick: bool) -> Table:
     """Time as a ratio to what the machine could do, one thread."""
-    seconds = 0.5 if quick else 3.0
-    machine = measure_machine(threads=1, seconds=seconds)
-    rows: list[list[Cell]] = []
-    for job in jobs(quick):
-        timing = timed(job.call, seconds=seconds)
-        ratio = machine.seconds_at_limit(job.multiply_adds) / timing.median_s
-        reached = None if job.target is None else "yes" if ratio >= job.target else "MISSED"
-        milliseconds = [1e3 * timing.median_s, 1e3 * timing.spread_s]
-        rows.append([job.name, job.size, *milliseconds, job.multiply_adds / 1e9, ratio, job.target, reached])
-    return Table(
+    return speed_table(
         "lifting_speed",
         "Lifting: speed beside the machine's limit, one thread",
-        ("what", "size", "ms", "+- ms", "G multiply-adds", "ratio to the limit", "target", "reached"),
-        rows,
-        [describe(machine), "multiply-adds of an LCN are those of the blocks that its mask leaves"],
+        jobs(quick),
+        "multiply-adds of an LCN are those of the blocks that its mask leaves",
+        quick,
     )
 
 
 def jobs(quick: bool) -> Iterator[Job]:
     """The published networks (untrained: weights do not change the work) and the shipped ones."""
     generator = torch.Generator().manual_seed(0)
-    full, small = EHGFormer(), EHGFormer(EHGFormerConfig(width=128, blocks=6))
-    for name, network, work, target in (
-        ("EHGFormer full", full, 220.4e9, 0.7),
-        ("EHGFormer small", small, 11.65e9, 0.5),
-    ):
-        if quick and network is full:
-            continue
+    published = [("EHGFormer small", EHGFormerConfig(width=128, blocks=6), 11.65e9, 0.5)]
+    if not quick:
+        published.insert(0, ("EHGFormer full", EHGFormerConfig(), 220.4e9, 0.7))
+    for name, config, work, target in published:
         clip = 0.5 * torch.randn(1, 243, 17, 3, generator=generator)
-        yield Job(name, "243 frames", partial(infer, network.eval(), clip), work, target)
-    for name, lcn, target in (("LCN, published size", LCN(), 0.5), ("lcn-open", load("lcn-open"), None)):
-        assert isinstance(lcn, LCN)
+        yield Job(name, "243 frames", partial(infer, EHGFormer(config).eval(), clip), work, target)
+    own = own_network("lcn-open")
+    assert isinstance(own, LCN)
+    for name, lcn in (("LCN, published size", LCN()), ("lcn-open", own)):
         x = 0.5 * torch.randn(256, 17, lcn.config.in_features, generator=generator)
-        yield Job(name, "256 frames", partial(infer, lcn.eval(), x), 256.0 * lcn.multiply_adds, target)
-    own = load("ehgformer-open")
-    clip = 0.5 * torch.randn(16, own.config.frames, 17, 3, generator=generator)  # type: ignore[union-attr]
-    yield Job("ehgformer-open", f"16 x {clip.shape[1]} frames", partial(infer, own, clip), multiply_adds(own, clip))
+        yield Job(name, "256 frames", partial(infer, lcn.eval(), x), 256.0 * lcn.multiply_adds, 0.5)
+    small = load("ehgformer-open")
+    clip = 0.5 * torch.randn(16, 27, 17, 3, generator=generator)
+    yield Job("ehgformer-open", "16 x 27 frames", partial(infer, small, clip), multiply_adds(small, clip))
 
 
 def multiply_adds(network: nn.Module, x: Tensor) -> float:
@@ -241,7 +223,7 @@ def multiply_adds(network: nn.Module, x: Tensor) -> float:
 
     with FlopCounterMode(display=False) as counter, torch.enable_grad():  # with gradients the plain layers run
         network(x)
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def infer(network: nn.Module, x: Tensor) -> object:

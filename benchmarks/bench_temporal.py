@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache, partial
 
 import numpy as np
 import torch
 
-from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
+from benchmarks.common import DATA, Cell, Job, Table, speed_table
 from benchmarks.recordings import triangulated
 from benchmarks.temporal_published import MEASURES as PUBLISHED
 from poseworks.core import PoseSequence, poses_from_arrays, read_poses
@@ -245,34 +244,14 @@ def real_figures(before: PoseSequence, after: PoseSequence, truth: np.ndarray | 
 
 def speed(quick: bool) -> Table:
     """Time as a ratio to what the machine could do, one thread."""
-    seconds = 0.5 if quick else 3.0
-    machine = measure_machine(threads=1, seconds=seconds)
     frames = 500 if quick else 2000
-    rows: list[list[Cell]] = []
-    for job in [*smoothnet_jobs(frames), *deciwatch_jobs()]:
-        timing = timed(job.call, seconds=seconds)
-        ratio = machine.seconds_at_limit(job.multiply_adds) / timing.median_s
-        reached = None if job.target is None else "yes" if ratio >= job.target else "MISSED"
-        milliseconds = [1e3 * timing.median_s, 1e3 * timing.spread_s]
-        rows.append([job.name, job.size, *milliseconds, job.multiply_adds / 1e9, ratio, job.target, reached])
-    return Table(
+    return speed_table(
         "temporal_speed",
         "Speed beside the machine's limit, one thread",
-        ("what", "size", "ms", "+- ms", "G multiply-adds", "ratio to the limit", "target", "reached"),
-        rows,
-        [describe(machine), "multiply-adds are those of the published network; work that a mask makes zero is skipped"],
+        [*smoothnet_jobs(frames), *deciwatch_jobs()],
+        "multiply-adds are those of the published network; work that a mask makes zero is skipped",
+        quick,
     )
-
-
-@dataclass(frozen=True)
-class Job:
-    """Something to time, its multiply-adds, and the ratio to the limit that it should reach."""
-
-    name: str
-    size: str
-    call: Callable[[], object]
-    multiply_adds: float
-    target: float | None = None
 
 
 def smoothnet_jobs(frames: int) -> list[Job]:

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -79,9 +79,44 @@ def measure_machine(threads: int, *, seconds: float = 1.0) -> Machine:
     source = torch.randn(32 * 2**20, generator=generator)
     target = torch.empty_like(source)
     copy = timed(lambda: target.copy_(source), seconds=seconds).median_s
-    names = ("torch", "numpy", "scipy", "onnxruntime", "poseworks-core", "poseworks-keypoints", "poseworks-temporal")
+    names = (
+        "torch",
+        "numpy",
+        "scipy",
+        "onnxruntime",
+        "poseworks-core",
+        "poseworks-keypoints",
+        "poseworks-lifting",
+        "poseworks-temporal",
+    )
     versions = {name: metadata.version(name) for name in names}
     return Machine(2e-9 * size**3 / best, 2e-9 * source.nbytes / copy, threads, versions)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to time, its multiply-adds, and the ratio to the limit that it should reach."""
+
+    name: str
+    size: str
+    call: Callable[[], object]
+    multiply_adds: float
+    target: float | None = None
+
+
+def speed_table(name: str, title: str, jobs: Iterable[Job], note: str, quick: bool) -> Table:
+    """The time of each job on one thread, as a ratio to what the machine could do in the same run."""
+    seconds = 0.5 if quick else 3.0
+    machine = measure_machine(threads=1, seconds=seconds)
+    rows: list[list[Cell]] = []
+    for job in jobs:
+        timing = timed(job.call, seconds=seconds)
+        ratio = machine.seconds_at_limit(job.multiply_adds) / timing.median_s
+        reached = None if job.target is None else "yes" if ratio >= job.target else "MISSED"
+        milliseconds = [1e3 * timing.median_s, 1e3 * timing.spread_s]
+        rows.append([job.name, job.size, *milliseconds, job.multiply_adds / 1e9, ratio, job.target, reached])
+    columns = ("what", "size", "ms", "+- ms", "G multiply-adds", "ratio to the limit", "target", "reached")
+    return Table(name, title, columns, rows, [describe(machine), note])
 
 
 def describe(machine: Machine) -> str:

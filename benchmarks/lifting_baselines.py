@@ -54,7 +54,8 @@ class NearestNeighbour:
     def __call__(self, seen: Seen) -> Tensor:
         """In the axes of the camera."""
         asked = seen.x[..., :2].flatten(2).flatten(0, 1)
-        nearest = torch.cat([torch.cdist(part, self.keypoints).argmin(dim=1) for part in asked.split(256)])
+        parts = (asked[begin : begin + 256] for begin in range(0, len(asked), 256))
+        nearest = torch.cat([torch.cdist(part, self.keypoints).argmin(dim=1) for part in parts])
         return self.joints[nearest].view(seen.joints.shape) @ seen.turn
 
 

@@ -67,7 +67,8 @@ def evaluated(network: object, name: str) -> Comparison:
     if isinstance(network, LCN):
         return measure_lcn(network, mode="dt_ft" if name.endswith("-sh") else "gt")
     assert isinstance(network, EHGFormer)
-    return measure_ehgformer(network, static="-static-" in name)
+    (result,) = measure_ehgformer(network, static="-static-" in name)
+    return result
 
 
 PUBLISHED = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,5 +100,5 @@ def triangulated(clip: str) -> NDArray[np.float64] | None:
     return np.stack([K[0, 0] * u + K[0, 2], K[1, 1] * v + K[1, 2]], axis=-1)
 
 
-def _multiview() -> np.lib.npyio.NpzFile:
+def _multiview() -> Any:
     return np.load(DATA / "balance_multiview.npz", allow_pickle=False)

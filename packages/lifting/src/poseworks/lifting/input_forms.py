@@ -103,7 +103,7 @@ def prepare(
     points = np.asarray(pixels, dtype=np.float64)
     frames = expect_shape("pixels", points, "T J=17 C=2", fix="Convert the skeleton to h36m17 first.")["T"]
     expect_shape("confidence", np.asarray(confidence), f"T={frames} J=17", fix="One number a keypoint.")
-    observed: NDArray[np.bool_] = np.isfinite(points).all(axis=-1)
+    observed = np.asarray(np.isfinite(points).all(axis=-1))
     if preparation.form == "image":
         if not observed.all():
             frame, joint = np.argwhere(~observed)[0]

@@ -311,7 +311,8 @@ class LCN(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As in torch, for `to` and its kin; forgets them as well."""
         self._packed = self._tensors = None
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_packed": None, "_tensors": None}
