@@ -52,11 +52,13 @@ def prepare(note: dict, pixels: np.ndarray, confidence: np.ndarray, size: tuple,
     x = np.cross((0.0, 1.0, 0.0), z)
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     turn = np.stack([x, np.cross(z, x), z], axis=1)
-    turned = rays @ turn.transpose(0, 2, 1)
-    slopes = turned[..., :2] / turned[..., 2:]
+    if expects["form"] == "ray":
+        turned = rays @ turn.transpose(0, 2, 1)
+        slopes = turned[..., :2] / turned[..., 2:]
     centred = (slopes - (slopes * seen).sum(axis=1, keepdims=True) / count) * seen
     spread = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True) / count)
-    return np.concatenate([centred / spread, 5 * spread * seen], axis=-1), turn
+    size = 5 * spread * seen if expects["form"] == "ray" else seen
+    return np.concatenate([centred / spread, size], axis=-1), turn
 
 
 def answer(session: onnxruntime.InferenceSession, x: np.ndarray, mirror: list[int]) -> np.ndarray:

@@ -20,6 +20,7 @@ pytest.importorskip("onnxruntime")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "lift_with_onnxruntime.py"
 RAY = Preparation(form="ray", unit_m=0.8, assumed_focal=1.2)
+BOX = RAY.model_copy(update={"form": "box"})
 
 
 @pytest.mark.timeout(180)
@@ -29,9 +30,9 @@ RAY = Preparation(form="ray", unit_m=0.8, assumed_focal=1.2)
         (LCN(LCNConfig(channels=2, layers=1, in_features=2)), PUBLISHED, H36M_17, None),
         (LCN(LCNConfig(channels=2, layers=1, in_features=3)), RAY, COCO_17, 900.0),
         (EHGFormer(EHGFormerConfig(frames=9, width=8, blocks=1, heads=2)), PUBLISHED, COCO_17, None),
-        (EHGFormer(EHGFormerConfig(frames=8, width=8, blocks=1, heads=2)), RAY, H36M_17, None),
+        (EHGFormer(EHGFormerConfig(frames=8, width=8, blocks=1, heads=2)), BOX, H36M_17, None),
     ],
-    ids=["lcn of 2", "lcn by rays", "ehgformer", "ehgformer by rays"],
+    ids=["lcn of 2", "lcn by rays", "ehgformer", "ehgformer by boxes"],
 )
 def test_onnxruntime_and_numpy_lift_a_file_as_the_package_does(
     tmp_path: Path, network: Any, preparation: Preparation, skeleton: Any, focal: float | None

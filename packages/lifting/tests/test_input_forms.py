@@ -10,10 +10,12 @@ from torch.testing import assert_close
 
 from poseworks.core.cameras import Pinhole
 from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.core.metrics import pa_mpjpe
 from poseworks.lifting import h36m
 from poseworks.lifting.input_forms import PUBLISHED, Preparation, prepare, ray_input
 
 RAY = Preparation(form="ray", unit_m=0.5, assumed_focal=1.2)
+BOX = RAY.model_copy(update={"form": "box"})
 SIZE = (1280, 720)
 CAMERA = Pinhole.from_focal(1000, SIZE)
 ONES = np.ones((4, 17))
@@ -57,7 +59,7 @@ def test_cropping_and_padding_do_not_matter_where_the_camera_is_known(joints: ND
 def test_a_person_elsewhere_in_view_is_the_same_turned_person() -> None:
     generator = np.random.default_rng(4)
     person = generator.normal(size=(1, 17, 3)) * 0.4
-    ahead = person + (0, 0, 5)
+    ahead = person + np.array([0, 0, 5])
     angle = np.deg2rad(25)
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     aside = ahead @ turn.T
@@ -95,6 +97,32 @@ def test_a_missing_joint_is_zero_and_the_others_do_not_feel_it(joints: NDArray[n
     elsewhere = pixels.copy()
     elsewhere[:, 16] = 1e6, np.nan
     assert_close(prepare(RAY, elsewhere, ONES, SIZE, CAMERA).x, x)
+    boxed = prepare(BOX, pixels, ONES, SIZE).x
+    assert (boxed[:, 16] == 0).all()
+    assert_close(boxed[:, :16, :2].mean(dim=1), torch.zeros(4, 2), atol=1e-6, rtol=0)
+
+
+def test_nothing_around_the_person_changes_what_the_form_box_shows(joints: NDArray[np.float64]) -> None:
+    pixels = CAMERA.project(joints)
+    plain = prepare(BOX, pixels, ONES, SIZE)
+    answer = np.random.default_rng(2).normal(size=(4, 17, 3))
+    for shift, scale, size in (((-300.0, 120.0), 1.0, (600, 960)), ((0.0, 500.0), 0.4, (2000, 300))):
+        other = prepare(BOX, scale * pixels + shift, ONES, size)
+        assert_close(other.x, plain.x)
+        bodies = [prepared.restore(answer) for prepared in (plain, other)]
+        assert float(pa_mpjpe(*bodies).max()) < 1e-6  # merely turned
+    known = prepare(BOX, pixels, ONES, SIZE, CAMERA)
+    assert_close(known.x, plain.x)  # a camera turns the answer, no more
+    ray = prepare(RAY, pixels, ONES, SIZE, CAMERA)
+    np.testing.assert_allclose(known.restore(answer), ray.restore(answer), atol=1e-9)
+
+
+def test_a_far_person_looks_the_same_in_the_forms_box_and_ray() -> None:
+    person = np.random.default_rng(5).normal(size=(1, 17, 3)) * 0.4 + (0, 0, 500)
+    camera = Pinhole.from_focal(1e5, SIZE)
+    forms = [prepare(form, camera.project(person), np.ones((1, 17)), SIZE, camera).x for form in (RAY, BOX)]
+    assert_close(forms[0][..., :2], forms[1][..., :2], atol=2e-3, rtol=0)
+    assert (forms[1][..., 2] == 1).all()
 
 
 def test_what_cannot_be_prepared_is_refused() -> None:

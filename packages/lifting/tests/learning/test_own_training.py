@@ -96,11 +96,12 @@ def test_an_assumed_focal_length_changes_what_is_seen_and_the_true_one_does_not(
     view = views[0]
     plain = see(view, CLEAN, torch.Generator().manual_seed(0))
     wrong = see(view, CLEAN, torch.Generator().manual_seed(0), assumed_focal=0.5)
-    assert not torch.allclose(plain.x, wrong.x, atol=1e-3)
+    assert not torch.allclose(plain.turn, wrong.turn, atol=1e-3)
     longer = torch.where(view.aspect > 1, view.aspect, torch.ones(()))
     one = View(view.joints[:1], view.slopes[:1], view.focal[:1], view.aspect[:1])
     true = see(one, CLEAN, torch.Generator().manual_seed(0), assumed_focal=float(view.focal[0] / longer[0]))
-    assert_close(true.x, plain.x[:1])
+    assert_close(true.turn, plain.turn[:1])
+    assert_close(true.x[..., 2], torch.ones(1, view.joints.shape[1], 17))  # the form box
 
 
 def test_training_learns_and_the_saved_network_is_the_trained_one(data: Path, tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_clips_are_as_long_as_the_stage_says_and_windows_cover_every_frame(data:
         "training.steps=10",
         "training.batch_size=27",
     ]
-    task = own_task(read_recipe("ehgformer-open-focal", overrides), data)  # type: ignore[arg-type]
+    task = own_task(read_recipe("ehgformer-open-start", overrides), data)  # type: ignore[arg-type]
     lengths = [task.frames_at(step) for step in range(10)]
     assert lengths == sorted(lengths)
     assert lengths[-1] == 27

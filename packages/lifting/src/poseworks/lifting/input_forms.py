@@ -1,21 +1,23 @@
 """How keypoints in pixels enter a network, and how its answer becomes joints in the axes of the camera.
 
-Two forms:
+Three forms:
 
     image   as published (`h36m.normalize`): x' = 2 x / w - 1, y' = 2 y / w - h / w, and the confidence. The answer is
             joints in half image widths, z relative to the root.
-    ray     as our own weights expect it. With r_j = (slope in x, slope in y, 1) of joint j's ray, and R the turn of a
-            camera without roll that puts the mean direction of the rays onto its axis:
+    ray     as our own weights expect it where the focal length is known. With r_j = (slope in x, slope in y, 1) of
+            joint j's ray, and R the turn of a camera without roll that puts the rays' mean direction onto its axis:
 
                 s_j = (R r_j)_xy / (R r_j)_z         m, q  mean and root mean square distance of the s_j
                 input = ((s_j - m) / q, 5 q)         0, 0, 0 for a joint that was not observed
                 joints = R^T unit_m (y_j - y_root)   of the network's answer y
 
             So neither the image's size nor the person's place in it matters to the network, only the shape of what is
-            seen along the line of sight, and how large it appears: q tells how strong the perspective is. It takes the
-            camera's focal length; weights made for unknown ones take a typical one in its place.
+            seen along the line of sight, and how large it appears: q tells how strong the perspective is.
+    box     as our own weights expect it where the focal length is not known. With the pixels p_j themselves in place of
+            s_j: input = ((p_j - m) / q, 1). What the network sees is the person's picture alone, wherever it is in
+            the image and whatever lies around. R is that of a typical focal length: it merely turns the answer.
 
-Both forms work frame by frame, so windows and streams may be cut anywhere.
+They work frame by frame, so windows and streams may be cut anywhere.
 """
 
 from __future__ import annotations
@@ -47,14 +49,14 @@ class Preparation(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         form: ``image`` or ``ray``, see above.
-        unit_m: form ray: metres that 1 of the output stands for, for a person of the training data's height.
-        assumed_focal: form ray: the focal length, in shares of the image's longer side, that stands for one that is not
+        unit_m: ray, box: metres that 1 of the output stands for, for a person of the training data's height.
+        assumed_focal: ray, box: the focal length, in shares of the image's longer side, that stands for one that is not
             known; None: the weights need a known one.
         fps: frame rate of the training data; None: single frames.
         noise: the noise of the keypoints that the weights were made for, in words.
     """
 
-    form: Literal["image", "ray"] = "image"
+    form: Literal["image", "ray", "box"] = "image"
     unit_m: PositiveFloat = 1.0
     assumed_focal: PositiveFloat | None = None
     fps: PositiveFloat | None = None
@@ -90,15 +92,15 @@ def prepare(
 
     Args:
         preparation: of the network.
-        pixels: (T, 17, 2) keypoints in the order of h36m17; NaN = not observed, which the form ray alone takes.
+        pixels: (T, 17, 2) keypoints in the order of h36m17; NaN = not observed, which the form image refuses.
         confidence: (T, 17), of the form image alone.
         image_size: (width, height) in pixels.
-        camera: for the form ray; None: a typical one.
+        camera: for the forms ray and box; None: one with the assumed focal length.
 
     Raises:
         ShapeError: other shapes.
         ConfigError: the weights need a focal length.
-        DataError: form image: a joint is missing; form ray: nothing of the person is seen in a frame.
+        DataError: form image: a joint is missing; ray, box: nothing of the person is seen in a frame.
     """
     points = np.asarray(pixels, dtype=np.float64)
     frames = expect_shape("pixels", points, "T J=17 C=2", fix="Convert the skeleton to h36m17 first.")["T"]
@@ -115,7 +117,10 @@ def prepare(
         raise DataError(f"pixels: frame {int(np.argmin(observed.any(axis=-1)))} has no keypoints. Leave it out.")
     camera = camera or _typical(preparation, image_size)
     rays = torch.from_numpy(camera.rays(np.where(observed[..., None], points, 0.0)))
-    x, turn = ray_input(rays, torch.from_numpy(observed))
+    seen = torch.from_numpy(observed)
+    x, turn = ray_input(rays, seen)
+    if preparation.form == "box":
+        x = box_input(rays[..., :2], seen)
     back = turn.numpy()
 
     def restore(y: ArrayLike) -> Array:
@@ -133,14 +138,25 @@ def ray_input(rays: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         observed: (..., J) bool, at least one a frame.
     """
     weight = observed.to(rays.dtype)[..., None]
-    count = weight.sum(dim=-2, keepdim=True)
     turn = _turn((torch.nn.functional.normalize(rays, dim=-1) * weight).sum(dim=-2))
     turned = rays @ turn.mT
     slopes = turned[..., :2] / turned[..., 2:].clamp(min=1e-3)  # beyond a right angle from the axis: none in practice
-    mean = (slopes * weight).sum(dim=-2, keepdim=True) / count
-    centred = (slopes - mean) * weight
+    shape, size = _shape_and_size(slopes, weight)
+    return torch.cat([shape, _SIZE_FACTOR * size * weight], dim=-1), turn
+
+
+def box_input(points: Tensor, observed: Tensor) -> Tensor:
+    """The form box: input (..., J, 3) of points (..., J, 2) in any unit, as in `ray_input`."""
+    weight = observed.to(points.dtype)[..., None]
+    return torch.cat([_shape_and_size(points, weight)[0], weight], dim=-1)
+
+
+def _shape_and_size(points: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Points (..., J, 2) about their mean, of mean square distance 1, and their size (..., 1, 1) before."""
+    count = weight.sum(dim=-2, keepdim=True)
+    centred = (points - (points * weight).sum(dim=-2, keepdim=True) / count) * weight
     size = (centred.square().sum(dim=(-2, -1), keepdim=True) / count).sqrt().clamp(min=_LEAST_SIZE)
-    return torch.cat([centred / size, _SIZE_FACTOR * size * weight], dim=-1), turn
+    return centred / size, size
 
 
 def _turn(direction: Tensor) -> Tensor:

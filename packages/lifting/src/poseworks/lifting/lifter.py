@@ -44,7 +44,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LEAST_JOINTS = 9
-"""Joints of 17 that a frame must show for the form ray; fewer tell no pose. The form image needs all of them."""
+"""Joints of 17 that a frame must show for the forms ray and box; fewer tell no pose. The form image needs all."""
 
 _RATE_TOLERANCE = 0.2
 _FRAMES_AT_ONCE = 8192
@@ -133,7 +133,7 @@ def lift_people(
         poses: 2D, in pixels or shares of an image.
         network: an LCN or an EHGFormer from `load`.
         settings: None: the defaults.
-        camera: intrinsics; for weights of the form ray, and to place the root.
+        camera: intrinsics; for weights of the forms ray and box, and to place the root.
         model: name of the weights, for the history.
         advance: called with the share of the work (their sum is 1) that has just been done.
 
@@ -195,10 +195,10 @@ def _with_image_size(
 ) -> tuple[PoseSequence, tuple[int, int] | None]:
     """The poses with a size of the image where they state none and the weights can do with a rough one, and that size.
 
-    Detectors' files rarely state it. The form ray needs it only to stand for a camera that is not known, and not at all
-    beside one that is; the form image cannot do without.
+    Detectors' files rarely state it. The forms ray and box need it only to stand for a camera that is not known, and
+    not at all beside one that is; the form image cannot do without.
     """
-    rough = getattr(getattr(network, "preparation", None), "form", None) == "ray"
+    rough = getattr(getattr(network, "preparation", None), "form", "image") != "image"
     if not rough or poses.image_size is not None or poses.unit != "px" or poses.frame != "image" or poses.num_dims != 2:
         return poses, None
     points = poses.positions[poses.observed]
@@ -267,7 +267,7 @@ class _Work:
         settings, people, focal = self.settings, self.poses.num_people, self.preparation.assumed_focal
         if people > 1 and (settings.height is not None or settings.bones):
             self.notes.add(f"all {people} people were taken to be as large as stated; lift them alone with --person")
-        if self.preparation.form == "ray" and self.camera is None and focal is not None:
+        if self.preparation.form != "image" and self.camera is None and focal is not None:
             self.notes.add(
                 f"the focal length is not known: {focal:g} times the longer side of the image was assumed (state it: "
                 "--focal PIXELS, or --camera FILE)"
@@ -414,8 +414,10 @@ def _one_unit(preparation: Preparation, metric: bool, placed: bool) -> str:
     """What 1.0 of the result is, in words."""
     if metric:
         return "one metre"
-    if preparation.form == "ray" or placed:
-        height = "a person as tall as those of the training data" if preparation.form == "ray" else "a person of 1.70 m"
+    if preparation.form != "image" or placed:
+        height = (
+            "a person as tall as those of the training data" if preparation.form != "image" else "a person of 1.70 m"
+        )
         return f"one metre, were this {height}"
     return "half the width of the image at the distance of the person"
 

@@ -185,20 +185,31 @@ def export_onnx(network: Network, path: str | os.PathLike[str], *, overwrite: bo
     )
 
 
+_RAYS = (
+    "Of each frame: r_j = ((x - cx) / fx, (y - cy) / fy, 1) of a joint's pixels x, y; where the camera is not known, "
+    "cx, cy is the middle of the image and fx = fy = assumed_focal times its longer side. R has as rows the axes of a "
+    "camera without roll that looks along d, the mean of r_j / |r_j|: z = d / |d|, x = (0, 1, 0) cross z, of length 1, "
+    "y = z cross x. "
+)
+_SHAPE = "m is the mean of the s_j, q the root of the mean of |s_j - m|^2. Input: "
+_MISSING = (
+    ", as many of the three as there are features; 0, 0, 0 for a joint that is missing, which m, q and d leave out. At "
+    "least 9 joints must be there."
+)
 _BEFORE = {
     "image": "x' = 2 x / w - 1, y' = 2 y / w - h / w of pixels x, y in an image of w x h, then the confidence as it "
     "is, where there are three features. No joint may be missing.",
-    "ray": "Of each frame: r_j = ((x - cx) / fx, (y - cy) / fy, 1) of a joint's pixels x, y; where the camera is not "
-    "known, cx, cy is the middle of the image and fx = fy = assumed_focal times its longer side. R has as rows the "
-    "axes of a camera without roll that looks along d, the mean of r_j / |r_j|: z = d / |d|, x = (0, 1, 0) cross z, of "
-    "length 1, y = z cross x. s_j = (R r_j)_xy / (R r_j)_z; m is the mean of the s_j, q the root of the mean of "
-    "|s_j - m|^2. Input: ((s_j - m) / q, 5 q), as many of the three as there are features; 0, 0, 0 for a joint that "
-    "is missing, which m, q and d leave out. At least 9 joints must be there.",
+    "ray": f"{_RAYS}s_j = (R r_j)_xy / (R r_j)_z; {_SHAPE}((s_j - m) / q, 5 q){_MISSING}",
+    "box": f"{_RAYS}s_j = (r_j)_xy; {_SHAPE}((s_j - m) / q, 1){_MISSING}",
 }
+_OWN_AFTER = (
+    "Joints relative to the pelvis, x right, y down, z away from the camera, in metres of a person as tall as those of "
+    "the training data: unit_m R^T (y_j - y_pelvis), with the R of the frame."
+)
 _AFTER = {
     "image": "x = (x' + 1) w / 2, y = (y' + h / w) w / 2, z = z' w / 2: pixels, z relative to the root's depth.",
-    "ray": "Joints relative to the pelvis, x right, y down, z away from the camera, in metres of a person as tall as "
-    "those of the training data: unit_m R^T (y_j - y_pelvis), with the R of the frame.",
+    "ray": _OWN_AFTER,
+    "box": _OWN_AFTER,
 }
 
 

@@ -54,7 +54,7 @@ class LiftStream:
         settings: `flip`, `min_confidence` and `latency_frames` (None: 0) count.
         image_size: (width, height) in pixels.
         skeleton: of the keypoints that will be pushed.
-        camera: intrinsics, for weights of the form ray.
+        camera: intrinsics, for weights of the forms ray and box.
         metres_per_unit: what 1 of the network's unit is; the joints are multiplied by it.
 
     Raises:
@@ -80,7 +80,7 @@ class LiftStream:
             )
         self._windows = LiftingWindows(network, flip=settings.flip, overlap=1 - 1e-6)
         self._preparation: Preparation = self._windows.network.preparation
-        if self._preparation.form == "ray" and camera is None and self._preparation.assumed_focal is None:
+        if self._preparation.form != "image" and camera is None and self._preparation.assumed_focal is None:
             raise ConfigError("camera: these weights need the focal length of the camera. State it, or use others.")
         plan = conversion(skeleton, H36M_17)
         if plan.missing:

@@ -17,7 +17,7 @@ from torch import Tensor
 from poseworks.core.metrics import similarity_align
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.flipping import flip
-from poseworks.lifting.input_forms import ray_input
+from poseworks.lifting.input_forms import box_input, ray_input
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
 from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
@@ -37,7 +37,7 @@ class Seen:
     """Views as a network takes them.
 
     Attributes:
-        x: (B, T, 17, 3) the form ray.
+        x: (B, T, 17, 3) the form ray, or box.
         turn: (B, T, 3, 3) from camera axes to those in which the network answers.
         joints: (B, T, 17, 3) metres in camera axes, relative to the root.
     """
@@ -58,12 +58,14 @@ class Errors:
 
 
 def see(view: View, noise: KeypointNoise, generator: torch.Generator, assumed_focal: float | None = None) -> Seen:
-    """Views with noise, in the form ray; with an `assumed_focal` (in longer sides) as if none were known."""
+    """Views with noise, in the form ray; with an `assumed_focal` (in longer sides of the image) in the form box."""
     slopes, observed = add_noise(view.slopes, noise, generator)
     if assumed_focal is not None:
         ratio = view.focal / (assumed_focal * view.aspect.clamp(min=1))
         slopes = slopes * ratio[:, None, None, None]
     x, turn = ray_input(torch.cat([slopes, torch.ones_like(slopes[..., :1])], dim=-1), observed)
+    if assumed_focal is not None:
+        x = box_input(slopes, observed)
     return Seen(x, turn, view.joints - view.joints[:, :, :1])
 
 

@@ -1,4 +1,4 @@
-"""Recipes of our own weights: a network for the form ray, trained on open motion before random cameras."""
+"""Recipes of our own weights: a network for the forms ray or box, trained on open motion before random cameras."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
 
 
 class OwnLifting(BaseRecipe, frozen=True, extra="forbid"):
-    """A network for the form ray, trained on open motion.
+    """A network for the forms ray or box, trained on open motion.
 
     Attributes:
-        focal_known: whether the network sees through the true focal length or `preparation.assumed_focal`.
         begin_with: weights (a shipped name or a folder) to go on from.
         stages: by clip length; a batch holds `training.batch_size` frames in all.
         velocity_weight: of the velocities' part of the loss.
@@ -35,7 +34,6 @@ class OwnLifting(BaseRecipe, frozen=True, extra="forbid"):
     kind: Literal["own_lifting"]
     network: Annotated[LCNConfig | EHGFormerConfig, Field(discriminator="kind")]
     preparation: Preparation
-    focal_known: bool
     begin_with: str | None = None
     stages: tuple[Stage, ...] = (Stage(until=1, frames=1),)
     velocity_weight: NonNegativeFloat = 0.0

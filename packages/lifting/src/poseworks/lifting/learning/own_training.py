@@ -46,7 +46,7 @@ class OwnLiftingTask:
             torch.manual_seed(recipe.training.seed)
             self.network = LCN(recipe.network) if isinstance(recipe.network, LCNConfig) else EHGFormer(recipe.network)
         self.network.preparation = recipe.preparation
-        self.assumed_focal = None if recipe.focal_known else recipe.preparation.assumed_focal
+        self.assumed_focal = recipe.preparation.assumed_focal if recipe.preparation.form == "box" else None
         self.begun_with = ""
         if recipe.begin_with is not None:
             first = load(recipe.begin_with)

@@ -53,7 +53,7 @@ def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Net
 
 def _save(network: Network, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
     """Our own weights in half precision, as they are shipped; others as they were trained."""
-    own = getattr(network, "preparation", PUBLISHED).form == "ray"
+    own = getattr(network, "preparation", PUBLISHED) != PUBLISHED
     save(network, folder, readme=readme, half=own, overwrite=overwrite)
 
 
