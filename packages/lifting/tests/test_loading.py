@@ -385,7 +385,7 @@ def test_what_weights_expect_is_saved_with_them(tmp_path: Path) -> None:
         assert load(tmp_path / f"m{number}").preparation == network.preparation
         assert type(network)(network.config).preparation == PUBLISHED
     config = tmp_path / "m0" / "config.json"
-    config.write_text(config.read_text().replace('"ray"', '"box"'))
+    config.write_text(config.read_text().replace('"ray"', '"cone"'))
     with pytest.raises(CheckpointError, match=r"config\.json: form: "):
         load(tmp_path / "m0")
 
