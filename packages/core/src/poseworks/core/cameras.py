@@ -32,9 +32,7 @@ class Pinhole:
     def __post_init__(self) -> None:
         numbers = (self.fx, self.fy, self.cx, self.cy)
         if not np.isfinite(numbers).all() or self.fx <= 0 or self.fy <= 0:
-            raise ConfigError(
-                f"camera: expected finite numbers, focal lengths above 0, got fx fy cx cy {numbers}."
-            )
+            raise ConfigError(f"camera: expected finite numbers, focal lengths above 0, got fx fy cx cy {numbers}.")
 
     @classmethod
     def from_focal(cls, focal_px: float, image_size: tuple[int, int]) -> Pinhole:
