@@ -13,7 +13,7 @@ from poseworks.core.cameras import Pinhole
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.skeletons import HALPE_26
 from poseworks.core.testing import walking_poses
-from poseworks.lifting import LCN, Distiller, EHGFormer, EHGFormerConfig, LCNConfig, save
+from poseworks.lifting import LCN, Distiller, EHGFormer, EHGFormerConfig, LCNConfig, load, save
 from poseworks.lifting.body_scale import standing_height
 from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lifter import camera_of, lift, lift_people
@@ -389,5 +389,6 @@ def test_progress_sums_to_the_whole(walk: PoseSequence) -> None:
         assert sum(shares) == pytest.approx(1, abs=0.05)
 
 
-def test_the_default_weights_depend_on_the_camera_and_the_latency() -> None:
-    assert len({default_model(knows_camera=a, latency_frames=b) for a in (True, False) for b in (None, 0)}) == 4
+def test_the_default_weights_are_those_made_for_a_known_camera_or_an_unknown_one() -> None:
+    for known, form in ((True, "ray"), (False, "box")):
+        assert load(default_model(knows_camera=known)).preparation.form == form  # type: ignore[union-attr]

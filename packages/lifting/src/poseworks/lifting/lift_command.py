@@ -37,7 +37,7 @@ class ModelChoice:
 
     def name(self, lifting: LiftOptions) -> str:
         """The model's name or path; without one the shipped weights for what is known of the camera."""
-        return self.model or default_model(knows_camera=lifting.knows_camera, latency_frames=lifting.latency)
+        return self.model or default_model(knows_camera=lifting.knows_camera)
 
     def network(self, lifting: LiftOptions) -> nn.Module:
         """The network on its device.

@@ -10,10 +10,8 @@ from poseworks.core.config import describe_faults
 from poseworks.core.errors import ConfigError
 from poseworks.lifting.body_scale import check_sizes
 
-DEFAULT_MODEL = "ehgformer-open"
-DEFAULT_MODEL_FOCAL = "ehgformer-open-focal"
-DEFAULT_STREAM_MODEL = "lcn-open"
-DEFAULT_STREAM_MODEL_FOCAL = "lcn-open-focal"
+DEFAULT_MODEL = "lcn-open"
+DEFAULT_MODEL_FOCAL = "lcn-open-focal"
 
 
 class LiftSettings(BaseModel, frozen=True, extra="forbid"):
@@ -51,8 +49,6 @@ def checked_settings(**fields: Any) -> LiftSettings:
     return settings
 
 
-def default_model(*, knows_camera: bool, latency_frames: int | None = None) -> str:
-    """The shipped weights for a focal length that is known or not, and for a clip (None) or a stream at once (0)."""
-    if latency_frames == 0:
-        return DEFAULT_STREAM_MODEL_FOCAL if knows_camera else DEFAULT_STREAM_MODEL
+def default_model(*, knows_camera: bool) -> str:
+    """The shipped weights for a camera whose focal length is known, or not."""
     return DEFAULT_MODEL_FOCAL if knows_camera else DEFAULT_MODEL

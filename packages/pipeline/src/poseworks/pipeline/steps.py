@@ -112,7 +112,7 @@ class LiftStep(LiftSettings, frozen=True, extra="forbid"):
     @property
     def weights(self) -> str:
         """Name of the weights."""
-        return self.model or default_model(knows_camera=self.scene.knows_camera, latency_frames=self.latency_frames)
+        return self.model or default_model(knows_camera=self.scene.knows_camera)
 
     @property
     def scene(self) -> CameraOptions:
