@@ -252,8 +252,8 @@ def streaming(quick: bool) -> Table:
         [
             describe(machine),
             (
-                "a frame alone reads every weight, 16 MB of lcn-open, 29 MB of the published size: memory is the limit, "
-                "and reaching 2,000 would take weights of half the size"
+                "a frame alone reads every weight, 16 MB of lcn-open, 29 MB of the published size: memory is the "
+                "limit, and reaching 2,000 would take weights of half the size"
             ),
         ],
     )
