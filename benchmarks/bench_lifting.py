@@ -282,9 +282,8 @@ def stream_rates(quick: bool) -> Iterator[list[Cell]]:
 def memory(quick: bool) -> Table:
     """Peak memory of lifting long recordings of one person, each in a process of its own."""
     rows: list[list[Cell]] = []
-    lengths = {"lcn-open": (27_000, 108_000), "ehgformer-open": (9_000, 27_000)}
-    for name in lengths:
-        for frames in (5_000,) if quick else lengths[name]:
+    for name in ("lcn-open", "ehgformer-open"):
+        for frames in (5_000,) if quick else (27_000, 108_000):
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.bench_lifting", name, str(frames)],
                 capture_output=True, text=True, check=True,
