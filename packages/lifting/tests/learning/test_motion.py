@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from poseworks.core.skeletons import H36M_17
+from poseworks.lifting.flipping import flip
 from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
-from poseworks.lifting.learning.motion import MotionPool, MotionSampling, Recordings, mirrored
+from poseworks.lifting.learning.motion import MotionPool, MotionSampling, Recordings
 
 STILL = MotionSampling(
     second_share=0, exchange_limb=0, exchange_body=0, swing_share=0, lean_share=0, fall_share=0, bone_spread=0,
@@ -49,9 +50,9 @@ def test_without_variation_pieces_are_the_recordings_or_their_mirror_image() -> 
     recordings = clips(0, (40,))
     pieces = MotionPool(STILL, recordings).draw(50, 8, torch.Generator().manual_seed(0))
     windows = recordings.positions.unfold(0, 8, 1).permute(0, 3, 1, 2)
-    both = torch.cat([windows, mirrored(windows)])
+    both = torch.cat([windows, flip(windows)])
     assert nearest(pieces, both).max() < 1e-4
-    assert_close(mirrored(mirrored(windows)), windows)
+    assert_close(flip(flip(windows)), windows)
 
 
 def test_a_short_recording_stands_still_at_its_end() -> None:
@@ -74,7 +75,7 @@ def test_a_variation_changes_poses_and_keeps_bones(name: str) -> None:
     pieces = MotionPool(sampling, Recordings.of([person.numpy()])).draw(50, 1, torch.Generator().manual_seed(1))
     assert_close(bone_lengths(pieces), torch.full((50, 1, 16), 0.3))
     known = person[:, None]
-    assert nearest(pieces, torch.cat([known, mirrored(known)])).median() > 0.1
+    assert nearest(pieces, torch.cat([known, flip(known)])).median() > 0.1
 
 
 def test_an_exchanged_body_keeps_its_legs_and_takes_the_rest() -> None:

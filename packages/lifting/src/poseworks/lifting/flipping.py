@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from poseworks.core.shapes import expect_shape
 from poseworks.core.skeletons import H36M_17
@@ -22,7 +24,7 @@ def flip(points: Tensor) -> Tensor:
     return torch.cat([-mirrored[..., :1], mirrored[..., 1:]], dim=-1)
 
 
-def flip_average(network: nn.Module, x: Tensor) -> Tensor:
+def flip_average(network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Mean of the network's answer to `x` and of its mirrored answer to the mirrored `x`; the network's output shape.
 
     Both go through the network in one batch.

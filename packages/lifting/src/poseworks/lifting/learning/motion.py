@@ -19,6 +19,7 @@ from torch import Tensor
 
 from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.core.skeletons import H36M_17
+from poseworks.lifting.flipping import flip
 
 Share = float
 
@@ -101,7 +102,7 @@ class MotionPool:
             pieces = _swing(pieces, limb, axis_angle_to_matrix(angle[:, None] * _directions(count, generator)))
         pieces = _resized(pieces, self._bone_factors(count, generator))
         pieces = _turned(pieces, self._lean(count, generator))
-        return torch.where(_chosen(0.5, count, generator)[:, None, None, None], mirrored(pieces), pieces)
+        return torch.where(_chosen(0.5, count, generator)[:, None, None, None], flip(pieces), pieces)
 
     def _recorded(self, count: int, frames: int, generator: torch.Generator) -> Tensor:
         pieces = self.first.draw(count, frames, generator)
@@ -126,11 +127,6 @@ class MotionPool:
         lean = level * (angle * _chosen(s.lean_share, count, generator))[:, None]
         fall = level * (math.pi * torch.rand(count, generator=generator))[:, None]
         return axis_angle_to_matrix(torch.where(_chosen(s.fall_share, count, generator)[:, None], fall, lean))
-
-
-def mirrored(pieces: Tensor) -> Tensor:
-    """(..., 17, 3) with x negated, left and right exchanged."""
-    return pieces[..., list(H36M_17.mirrored), :] * pieces.new_tensor([-1.0, 1.0, 1.0])
 
 
 def _chosen(share: float, count: int, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from poseworks.core.metrics import similarity_align
 from poseworks.lifting.ehgformer import EHGFormer
-from poseworks.lifting.flipping import flip
+from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.input_forms import box_input, ray_input
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
@@ -130,7 +131,7 @@ def network_lifter(network: LCN | EHGFormer) -> Lifter:
         for begin in range(0, length, most):
             begin = max(min(begin, length - most), 0)
             window = x[:, begin : begin + most]
-            y[:, begin : begin + most] = (ask(network, window) + flip(ask(network, flip(window)))) / 2
+            y[:, begin : begin + most] = flip_average(partial(ask, network), window)
         return network.preparation.unit_m * y @ seen.turn
 
     return lifter
