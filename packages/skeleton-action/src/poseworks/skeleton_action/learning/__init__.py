@@ -1,0 +1,1 @@
+"""Recipes, training and evaluation: as published, and of our own weights."""
