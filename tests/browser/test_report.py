@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from poseworks.core import COCO_17, H36M_17, PoseSequence, poses_from_arrays, read_poses
-from poseworks.core.report import Report, ReportTrack, embed, write_report
+from poseworks.core.report import Lane, Report, ReportTrack, Span, Timeline, embed, write_report
 from poseworks.core.testing import walking_poses
 from poseworks.pipeline import ChainConfig, FilterStep, demo, demo_clip, run_chain
 from poseworks.temporal.filters import Gaussian
@@ -769,3 +769,32 @@ def test_nothing_to_draw_is_said(tmp_path: Path, open_page: Open, people: int, f
     page.keyboard.press("ArrowRight")
     said: Any = page.locator("#message").text_content() or ""
     assert ("nothing to draw" in said) == (people * frames == 0)
+
+
+def test_timeline_spans_lie_at_their_times_and_a_click_goes_there(tmp_path: Path, open_page: Open) -> None:
+    poses = walking_poses(frames=121, rng=np.random.default_rng(0))  # 30 fps
+    spans = (Span(0.0, 1.0, "reach", value=0.97), Span(1.0, 2.0, "none of these", muted=True), Span(2.0, 4.0, "reach"))
+    timeline = Timeline("Actions", (Lane("person 1", spans),))
+    page_file = tmp_path / "page.html"
+    write_report(page_file, Report("Times", (ReportTrack("Walk", poses),), timelines=(timeline,)))
+    page = open_page(page_file)
+    places = page.evaluate(
+        """() => {
+            const strip = document.querySelector(".strip").getBoundingClientRect();
+            return [...document.querySelectorAll(".strip .span")].map((span) => {
+                const { left, right } = span.getBoundingClientRect();
+                return [left, right].map((x) => (x - strip.left) / strip.width);
+            });
+        }"""
+    )
+    lasting = page.evaluate("poseworks.clock.track.duration")
+    assert np.allclose(np.array(places) * lasting, [[span.begin_s, span.end_s] for span in spans], atol=0.02)
+    go(page, 15)
+    assert page.locator(".lane .head b").inner_text() == "reach · 97 %"
+    page.locator(".strip").click(position={"x": page.locator(".strip").bounding_box()["width"] * 1.5 / lasting, "y": 5})
+    page.wait_for_function("poseworks.clock.frame === 45")
+    assert page.locator(".lane .head b").inner_text() == "none of these"
+    same, muted, other = page.locator(".strip .span").evaluate_all(
+        "all => all.map((e) => getComputedStyle(e).backgroundColor)"
+    )
+    assert same == other != muted

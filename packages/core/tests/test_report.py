@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html.parser
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.poses import PoseSequence, poses_from_arrays
-from poseworks.core.report import Figure, Report, ReportTrack, Table, Verdict, embed, write_report
+from poseworks.core.report import Figure, Lane, Report, ReportTrack, Span, Table, Timeline, Verdict, embed, write_report
 from poseworks.core.skeletons import COCO_17, H36M_17
 
 HOSTILE = "</script><script>alert(1)</script>&\"'<!--"
@@ -239,3 +241,17 @@ def test_refusals(tmp_path: Path) -> None:
 def test_the_report_does_not_import_torch() -> None:
     code = "import sys, poseworks.core.report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_timelines_are_embedded_with_times_labels_and_certainty(tmp_path: Path) -> None:
+    spans = (Span(0.0, 0.1, HOSTILE, value=0.97, detail="48 frames"), Span(0.1, 0.2, "none of these", muted=True))
+    timeline = Timeline("Actions", (Lane("person 3", spans),), note="a note")
+    page = written(tmp_path, Report("Times", (ReportTrack("a", poses()),), timelines=(timeline,)))
+    assert page.facts["timelines"] == [json.loads(json.dumps(dataclasses.asdict(timeline)))]
+
+
+@pytest.mark.parametrize("span", [Span(1.0, 0.5, "x"), Span(0.0, math.nan, "x"), Span(0.0, 1.0, "x", value=1.5)])
+def test_a_span_that_cannot_be_drawn_is_refused(tmp_path: Path, span: Span) -> None:
+    report = Report("Times", (ReportTrack("a", poses()),), timelines=(Timeline("Actions", (Lane("a", (span,)),)),))
+    with pytest.raises(DataError, match="Actions: span 1 of lane a: expected begin_s before end_s"):
+        write_report(tmp_path / "page.html", report)

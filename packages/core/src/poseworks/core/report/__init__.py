@@ -5,11 +5,27 @@ from poseworks.core.report.types import (
     Cell,
     Colour,
     Figure,
+    Lane,
     Report,
     ReportTrack,
+    Span,
     Table,
+    Timeline,
     Tone,
     Verdict,
 )
 
-__all__ = ["Cell", "Colour", "Figure", "Report", "ReportTrack", "Table", "Tone", "Verdict", "write_report"]
+__all__ = [
+    "Cell",
+    "Colour",
+    "Figure",
+    "Lane",
+    "Report",
+    "ReportTrack",
+    "Span",
+    "Table",
+    "Timeline",
+    "Tone",
+    "Verdict",
+    "write_report",
+]

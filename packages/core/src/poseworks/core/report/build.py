@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -21,9 +22,19 @@ from typing import Any
 from poseworks.core.errors import DataError
 from poseworks.core.files import atomic_path, refuse_existing
 from poseworks.core.report.embed import Blob, embed_tracks, embed_video
-from poseworks.core.report.types import Cell, Figure, Report, Table, Verdict
+from poseworks.core.report.types import Cell, Figure, Report, Table, Timeline, Verdict
 
-_SCRIPTS = ("tracks.js", "clock.js", "view.js", "space.js", "stage.js", "space_stage.js", "curves.js", "page.js")
+_SCRIPTS = (
+    "tracks.js",
+    "clock.js",
+    "view.js",
+    "space.js",
+    "stage.js",
+    "space_stage.js",
+    "curves.js",
+    "timeline.js",
+    "page.js",
+)
 _SIGNS = {"good": "✓", "warn": "!", "bad": "✕", "plain": ""}
 
 
@@ -35,7 +46,7 @@ def write_report(path: str | os.PathLike[str], report: Report, overwrite: bool =
 
     Raises:
         ConfigError: `path` exists and `overwrite` is false.
-        DataError: there are no tracks, the video cannot be read, or the page cannot be written.
+        DataError: there are no tracks, a span cannot be drawn, the video cannot be read, or the page cannot be written.
     """
     target = Path(path)
     refuse_existing(target, overwrite)
@@ -48,10 +59,11 @@ def render(report: Report, page: Path) -> str:
     """The page as text; `page` is where it will lie (a video that is too large to embed is linked from there).
 
     Raises:
-        DataError: there are no tracks, or the video cannot be read.
+        DataError: there are no tracks, a span cannot be drawn, or the video cannot be read.
     """
     if not report.tracks:
         raise DataError("report: expected at least one track of poses, got none.")
+    _check_timelines(report.timelines)
     style = _asset("page.css")
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
@@ -70,9 +82,22 @@ def render(report: Report, page: Path) -> str:
         notes=_notes(report.notes),
         tables="\n".join(_table(table) for table in report.tables),
         history=_history(report),
-        data=_json({"tracks": tracks, "video": video}),
+        data=_json({"tracks": tracks, "video": video, "timelines": [asdict(each) for each in report.timelines]}),
         blobs="\n".join(_blob(blob) for blob in blobs),
     )
+
+
+def _check_timelines(timelines: tuple[Timeline, ...]) -> None:
+    """Spans that a page can draw, or DataError."""
+    for timeline in timelines:
+        for lane in timeline.lanes:
+            for number, span in enumerate(lane.spans, start=1):
+                times = math.isfinite(span.begin_s) and math.isfinite(span.end_s) and span.begin_s < span.end_s
+                if not times or not (span.value is None or 0 <= span.value <= 1):
+                    raise DataError(
+                        f"{timeline.title}: span {number} of lane {lane.title}: expected begin_s before end_s and a "
+                        f"value of 0 to 1, got {span.begin_s}, {span.end_s}, {span.value}."
+                    )
 
 
 def _asset(name: str) -> str:

@@ -292,6 +292,7 @@ async function start() {
   arrange(stages);
   new ResizeObserver(() => arrange(stages)).observe($("stages"));
   window.addEventListener("resize", () => arrange(stages));
+  const timelines = addTimelines(facts.timelines, state, $("timelines"));
   const curves = new Curves(state, $("plots"));
   const redraw = () => {
     stages.forEach((stage) => stage.draw());
@@ -317,10 +318,11 @@ async function start() {
     curves.draw(false);
   });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  window.poseworks = { clock, state, stages, tracks, curves }; // for scripts and tests
+  window.poseworks = { clock, state, stages, tracks, timelines, curves }; // for scripts and tests
   state.choose(0, state.joint);
   clock.seek(leader.firstSeen);
   writeTarget(state);
+  timelines.forEach((view) => view.draw());
   document.body.dataset.ready = "true";
 }
 

@@ -53,6 +53,42 @@ class ReportTrack:
     bold: bool = True
 
 
+@dataclass(frozen=True)
+class Span:
+    """What was going on from `begin_s` until `end_s`, in seconds of the recording.
+
+    Attributes:
+        label: spans of one label have one colour.
+        value: 0..1, how certain that is; None where nothing says.
+        muted: drawn in grey, for what is no finding.
+        detail: a line more, shown where the pointer rests.
+    """
+
+    begin_s: float
+    end_s: float
+    label: str
+    value: float | None = None
+    muted: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Spans of one person, say, one after the other."""
+
+    title: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Lanes under the picture, with a cursor in step with it."""
+
+    title: str
+    lanes: tuple[Lane, ...]
+    note: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """Everything on one page.
@@ -63,6 +99,7 @@ class Report:
         video: the recording that 2D tracks in pixels belong to, or None for a plain background.
         subtitle: a line under the title.
         summary: headline numbers.
+        timelines: what was going on when.
         tables: for instance the harm report.
         notes: sentences that a reader has to know: gaps, short clips, what was not done.
     """
@@ -72,5 +109,6 @@ class Report:
     video: Path | None = None
     subtitle: str = ""
     summary: tuple[Figure, ...] = ()
+    timelines: tuple[Timeline, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
