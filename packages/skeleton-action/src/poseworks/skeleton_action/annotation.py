@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError
+from poseworks.core.formats.reading import shown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,3 +84,68 @@ def _faults(annotation: Annotation) -> list[str]:
     if annotation.label is not None and annotation.label < 0:
         faults.append(f"label: expected a class number from 0, got {annotation.label}")
     return faults
+
+
+def as_annotation(value: AnyAnnotation) -> Annotation:
+    """The typed form of a published dict; an `Annotation` as it is.
+
+    The dict: ``frame_dir`` (or ``filename``) str, ``label`` int (absent or -1: not known), ``img_shape`` and
+    ``original_shape`` (height, width), ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) or absent. The arrays
+    say how many frames there are, whatever ``total_frames`` says. Further keys mean nothing here.
+
+    Raises:
+        DataError: listing everything that is missing or wrong.
+    """
+    if isinstance(value, Annotation):
+        return value
+    if not isinstance(value, Mapping):
+        raise DataError(f"annotation: expected a dict or an Annotation, got a {type(value).__name__}.")
+    name = value.get("filename", value.get("frame_dir", ""))
+    faults: list[str] = []
+    fields = {key: _FIELDS[key][0](value[key], key, faults) for key in _FIELDS if value.get(key) is not None}
+    if not isinstance(name, str):
+        faults.append(f"frame_dir: expected text, got a {type(name).__name__}")
+    if value.get("keypoint") is None:
+        compressed = " It is of the compressed form: read its file, which expands it." if "frame_inds" in value else ""
+        faults.append(f"keypoint: missing; expected (M, T, V, 2) pixels.{compressed}")
+    if value.get("img_shape") is None:
+        faults.append("img_shape: missing; expected (height, width) in pixels")
+    if faults:
+        raise DataError(f"annotation {shown(name)}: " + "; ".join(faults) + ".")
+    return Annotation(identifier=name, **{_FIELDS[key][1]: field for key, field in fields.items()})
+
+
+def _real_array(value: Any, key: str, faults: list[str]) -> NDArray[np.floating[Any]]:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        found = value.dtype if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        faults.append(f"{key}: expected an array of real numbers, got {found}")
+        return np.zeros(0)
+    return value if value.dtype.kind == "f" else value.astype(np.float32)
+
+
+def _shape(value: Any, key: str, faults: list[str]) -> tuple[int, int] | None:
+    try:
+        height, width = (int(side) for side in value if side == int(side))
+    except (TypeError, ValueError, OverflowError):
+        faults.append(f"{key}: expected (height, width) in whole pixels, got {shown(value)}")
+        return None
+    return height, width
+
+
+def _label(value: Any, key: str, faults: list[str]) -> int | None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        faults.append(f"{key}: expected a class number, got {shown(value)}")
+        return None
+    return None if value == UNLABELLED else int(value)
+
+
+UNLABELLED = -1
+"""The published label of a recording whose class is not known."""
+
+_FIELDS: Mapping[str, tuple[Callable[[Any, str, list[str]], Any], str]] = {
+    "keypoint": (_real_array, "keypoints"),
+    "keypoint_score": (_real_array, "scores"),
+    "img_shape": (_shape, "image_shape"),
+    "original_shape": (_shape, "original_shape"),
+    "label": (_label, "label"),
+}
