@@ -1,0 +1,129 @@
+"""The networks against the published code, and their two parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from poseworks.core.errors import ShapeError
+from poseworks.core.testing import ReferenceCase, reference_cases
+from poseworks.skeleton_action.c3d_light import C3DLight, C3DLightConfig
+from poseworks.skeleton_action.head import HeatmapNetwork
+from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
+from poseworks.skeleton_action.x3d_shallow import X3DShallow, X3DShallowConfig
+
+REFERENCE = Path(__file__).parent / "reference"
+CASES = [case for name in ("slowonly_*", "x3d_*", "c3d_*") for case in reference_cases(REFERENCE, name)]
+TINY: list[HeatmapNetwork] = [
+    SlowOnly(SlowOnlyConfig(in_channels=3, classes=4, width=2, blocks=(1, 1, 1))),
+    X3DShallow(X3DShallowConfig(in_channels=3, classes=4, width=4, blocks=(1, 1, 1))),
+    C3DLight(C3DLightConfig(in_channels=3, classes=4, width=2)),
+]
+
+
+def network_of(case: ReferenceCase) -> HeatmapNetwork:
+    """The network that a case describes, with its weights."""
+    c = case.config
+    common = {"in_channels": c["in_channels"], "classes": c["num_classes"], "width": c["base_channels"]}
+    network: HeatmapNetwork
+    match c["network"]:
+        case "slowonly_r50":
+            network = SlowOnly(SlowOnlyConfig(**common, blocks=c["stage_blocks"]))
+        case "x3d_shallow":
+            network = X3DShallow(X3DShallowConfig(**common, blocks=c["stage_blocks"]))
+        case _:
+            network = C3DLight(C3DLightConfig(**common))
+    network.load_state_dict(case.state_dict())
+    return network.eval()
+
+
+def volumes_of(case: ReferenceCase) -> Tensor:
+    x = case.inputs["input"]
+    return x.clamp(min=0) if case.manifest["input"]["transform"] == "clamp to >= 0" else x
+
+
+def layers(network: HeatmapNetwork, volumes: Tensor) -> Tensor:
+    """The plain stack of layers up to pooling."""
+    features: Tensor = network.backbone(volumes)
+    return features
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@torch.no_grad()
+def test_output_equals_the_published_network(case: ReferenceCase) -> None:
+    network = network_of(case)
+    assert {name: tuple(x.shape) for name, x in network.state_dict().items()} == case.shapes
+    assert sum(p.numel() for p in network.parameters()) == case.manifest["parameters"]
+    volumes = volumes_of(case)
+    stated = case.manifest["features"]
+    steps = tuple(slice(None, None, step) for step in stated["slice_steps"])
+    for features in (layers(network, volumes), network.features(volumes)):
+        assert list(features.shape) == stated["shape"]
+        assert_close(features[steps], case.outputs["features_slice"], atol=1e-4, rtol=1e-5)
+        assert_close(features.mean(dim=(2, 3, 4)), case.outputs["features_pooled"], atol=1e-5, rtol=1e-5)
+    logits = network(volumes)
+    assert_close(logits, case.outputs["output"], atol=2e-5, rtol=1e-5)
+    assert_close(logits.softmax(dim=1), case.outputs["probabilities"], atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", [CASES[1], *CASES[3:]], ids=lambda case: case.name)
+@torch.no_grad()
+def test_every_stage_equals_the_published_one(case: ReferenceCase) -> None:
+    network = network_of(case)
+    found: dict[str, list[tuple[list[int], list[float]]]] = {}
+
+    def keep(name: str) -> None:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            found.setdefault(name, []).append((list(output.shape), _statistics(output)))
+
+        network.backbone.get_submodule("pool" if "pool" in name else name).register_forward_hook(hook)
+
+    stages = case.manifest["stages"]
+    for name in stages:
+        if not (name.startswith("pool") and name != "pool1"):
+            keep(name)
+    layers(network, volumes_of(case))
+    pools = iter(found.pop("pool1", ()))
+    for name, stage in stages.items():
+        shape, statistics = next(pools) if name.startswith("pool") else found[name][0]
+        assert shape == stage["shape"]
+        assert_close(statistics, stage["stats_mean_std_absmax_min"], atol=2e-5, rtol=1e-5)
+
+
+def _statistics(x: Tensor) -> list[float]:
+    wide = x.double()
+    return [float(v) for v in (wide.mean(), wide.std(correction=0), wide.abs().max(), wide.min())]
+
+
+@pytest.mark.parametrize("network", TINY, ids=lambda network: network.config.kind)
+@torch.no_grad()
+def test_frames_are_independent_in_the_frame_part(network: HeatmapNetwork) -> None:
+    network.eval()
+    x = torch.randn(2, 3, 5, 17, 12, generator=torch.Generator().manual_seed(0))
+    hidden = network.frame_part(x)
+    apart = torch.cat([network.frame_part(x[:, :, t : t + 1]) for t in range(5)], dim=2)
+    assert_close(hidden, apart, atol=1e-6, rtol=1e-6)
+    assert_close(network.clip_part(hidden), network.features(x), atol=0, rtol=0)
+    assert_close(network(x), network.cls_head(network.features(x)), atol=0, rtol=0)
+    assert network(x[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("network", TINY, ids=lambda network: network.config.kind)
+def test_other_shapes_are_refused(network: HeatmapNetwork) -> None:
+    with pytest.raises(ShapeError, match=r"volumes: expected \(N, C=3, T>=1, .*got \(1, 17, 8, 16, 16\)\. This"):
+        network(torch.zeros(1, 17, 8, 16, 16))
+    with pytest.raises(ShapeError, match=r"got \(3, 8, 16, 16\)"):
+        network(torch.zeros(3, 8, 16, 16))
+    with pytest.raises(ShapeError, match=r"H>="):
+        network(torch.zeros(1, 3, 8, network.smallest - 1, 16))
+
+
+def test_residual_blocks_start_as_their_shortcuts() -> None:
+    for network in TINY[:2]:
+        lasts = [x for name, x in network.named_parameters() if name.endswith("conv3.bn.weight")]
+        assert len(lasts) == 3
+        assert not any(x.any() for x in lasts)
