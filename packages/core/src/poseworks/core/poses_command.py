@@ -1,20 +1,20 @@
-"""Verbs that take files of poses and make poses of them: paths, progress, files, pages and what is printed.
+"""Verbs that take files of poses: paths, progress, files, pages and what is printed.
 
-One input gives one file, with a page if it is asked for; several give a folder of files, and one of pages. Nothing is
+One input gives one file, with a page and a figure if they are asked for; several give a folder of each. Nothing is
 written when anything is at fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from poseworks.core.cli import print_result, progress, remark
 from poseworks.core.errors import ConfigError, PoseworksError
-from poseworks.core.files import atomic_folder, refuse_existing
+from poseworks.core.files import atomic_folder, atomic_path, refuse_existing
 from poseworks.core.formats import write_poses
 from poseworks.core.formats.detection import BY_SUFFIX
 from poseworks.core.poses import PoseSequence
@@ -46,15 +46,22 @@ Advance = Callable[[float], None]
 class Paths:
     """What the command line says about files.
 
+    Attributes:
+        output: None: the result is printed alone.
+        suffixes: of the formats that the verb can write; the first one is written where several inputs make a folder.
+        plot: an SVG figure.
+
     Raises:
         ConfigError: they cannot work; said before any work.
     """
 
     inputs: Sequence[Path]
-    output: Path
+    output: Path | None
     report: Path | None = None
     video: Path | None = None
     overwrite: bool = False
+    suffixes: Sequence[str] = tuple(BY_SUFFIX)
+    plot: Path | None = None
 
     def __post_init__(self) -> None:
         inputs, output, report, video = self.inputs, self.output, self.report, self.video
@@ -64,19 +71,21 @@ class Paths:
             raise ConfigError("--video: is shown in the report; name one with --report report.html.")
         if video is not None and not video.is_file():
             raise ConfigError(f"--video {video}: no such file. Name the recording that the poses were found in.")
-        for path in filter(None, (output, report)):
+        named: list[Path] = []
+        for path in self.written:
             refuse_existing(path, self.overwrite)
             if any(path.resolve() == source.resolve() for source in inputs):
                 raise ConfigError(f"{path}: is an input. Name another output.")
-        if report is not None and report.resolve() == output.resolve():
-            raise ConfigError(f"{report}: is the output as well. Name another report.")
+            if path.resolve() in named:
+                raise ConfigError(f"{path}: is another output as well. Name one of the two otherwise.")
+            named.append(path.resolve())
         if len(inputs) == 1:
-            if output.suffix.lower() not in BY_SUFFIX:
+            if output is not None and output.suffix.lower() not in self.suffixes:
                 raise ConfigError(
-                    f"{output}: the suffix {output.suffix!r} names no format; expected {', '.join(BY_SUFFIX)}. "
-                    "For example -o poses.npz."
+                    f"{output}: the suffix {output.suffix!r} names no format; expected {', '.join(self.suffixes)}. "
+                    f"For example -o result{self.suffixes[0]}."
                 )
-            for path in filter(None, (output, report)):
+            for path in self.written:
                 if not path.parent.is_dir():
                     raise ConfigError(f"{path}: the folder {path.parent} does not exist. Create it first.")
             return
@@ -85,7 +94,16 @@ class Paths:
         names = [path.stem for path in inputs]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ConfigError(f"INPUT: two inputs would be written to {twice[0]}.npz. Take them one by one.")
+            raise ConfigError(f"INPUT: two inputs are called {twice[0]}, as their results would. Take them one by one.")
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """What will be written."""
+        return tuple(path for path in (self.output, self.report, self.plot) if path is not None)
+
+
+def _write_poses(made: Made, path: Path, overwrite: bool) -> None:
+    write_poses(made.poses, path, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,8 @@ class Job(Generic[Result]):
         page: the report of one input: path, poses, result, video.
         facts: entries of the JSON object beside paths, counts, notes and history.
         text: what people read under the line of the paths.
+        write: the result to a file; what is there may be replaced or not. Default: its poses.
+        plot: path of the input and result to the text of an SVG figure, where the verb has one.
     """
 
     verb: str
@@ -105,6 +125,8 @@ class Job(Generic[Result]):
     page: Callable[[Path, PoseSequence, Result, Path | None], Report]
     facts: Callable[[Result], dict[str, Any]]
     text: Callable[[Result], Sequence[Any]]
+    write: Callable[[Result, Path, bool], None] = _write_poses
+    plot: Callable[[Path, Result], str] | None = None
 
 
 def run_job(job: Job[Result], paths: Paths, reading: ReadOptions, *, json: bool, quiet: bool) -> None:
@@ -122,8 +144,58 @@ def run_job(job: Job[Result], paths: Paths, reading: ReadOptions, *, json: bool,
             except PoseworksError as error:
                 raise type(error)(f"{path}: {error}") from error
             done.append((path, poses, made))
-    written = [_write_one(job, done[0], paths)] if len(done) == 1 else _write_many(job, done, paths)
-    _show(job, done, written, json=json, quiet=quiet)
+    products = _products(job, paths)
+    if len(done) == 1:
+        _write_one(products, done[0], paths.overwrite)
+    else:
+        _write_many(products, done, paths.overwrite)
+    _show(job, done, products, json=json, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class _Product(Generic[Result]):
+    """One of the things that are written.
+
+    Attributes:
+        name: in the JSON object.
+        path: of the file, or of the folder of several.
+        suffix: of the files in a folder.
+        write: path of the input, its poses, the result, the path to write to, whether to overwrite.
+    """
+
+    name: str
+    path: Path
+    suffix: str
+    write: Callable[[Path, PoseSequence, Result, Path, bool], None]
+
+    def place(self, source: Path, several: bool) -> Path:
+        """Where the result for one input stands."""
+        return self.path / f"{source.stem}{self.suffix}" if several else self.path
+
+
+def _products(job: Job[Result], paths: Paths) -> list[_Product[Result]]:
+    """What is to be written, in this order."""
+
+    def output(source: Path, poses: PoseSequence, made: Result, path: Path, overwrite: bool) -> None:
+        job.write(made, path, overwrite)
+
+    def page(source: Path, poses: PoseSequence, made: Result, path: Path, overwrite: bool) -> None:
+        from poseworks.core.report import write_report
+
+        write_report(path, job.page(source, poses, made, paths.video), overwrite=overwrite)
+
+    def plot(source: Path, poses: PoseSequence, made: Result, path: Path, overwrite: bool) -> None:
+        assert job.plot is not None  # a verb without a figure has no option for one
+        refuse_existing(path, overwrite)
+        with atomic_path(path) as temporary:
+            temporary.write_text(job.plot(source, made), encoding="utf-8")
+
+    wanted = (
+        ("output", paths.output, paths.suffixes[0], output),
+        ("report", paths.report, ".html", page),
+        ("plot", paths.plot, ".svg", plot),
+    )
+    return [_Product(name, path, suffix, write) for name, path, suffix, write in wanted if path is not None]
 
 
 @contextmanager
@@ -138,52 +210,43 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_one(job: Job[Result], result: tuple[Path, PoseSequence, Result], paths: Paths) -> tuple[Path, Path | None]:
-    """The file, and the page if it is asked for."""
-    path, poses, made = result
-    with _removed_on_failure(paths.output):
-        write_poses(made.poses, paths.output, overwrite=paths.overwrite)
-        if paths.report is not None:
-            from poseworks.core.report import write_report
-
-            write_report(paths.report, job.page(path, poses, made, paths.video), overwrite=paths.overwrite)
-    return paths.output, paths.report
+def _write_one(
+    products: Sequence[_Product[Result]], result: tuple[Path, PoseSequence, Result], overwrite: bool
+) -> None:
+    """A file each; none stays if a later one fails."""
+    with ExitStack() as stack:
+        for product in products:
+            stack.enter_context(_removed_on_failure(product.path))
+            product.write(*result, product.path, overwrite)
 
 
 def _write_many(
-    job: Job[Result], results: Sequence[tuple[Path, PoseSequence, Result]], paths: Paths
-) -> list[tuple[Path, Path | None]]:
-    """A folder with a file for each input, and one with their pages."""
-    from poseworks.core.report import write_report
-
-    output, report = paths.output, paths.report
-    with atomic_folder(output, paths.overwrite) as folder:
-        for path, _, made in results:
-            write_poses(made.poses, folder / f"{path.stem}.npz")
-        if report is not None:
-            with atomic_folder(report, paths.overwrite) as pages:
-                for path, poses, made in results:
-                    write_report(pages / f"{path.stem}.html", job.page(path, poses, made, None))
-    return [
-        (output / f"{path.stem}.npz", None if report is None else report / f"{path.stem}.html")
-        for path, _, _ in results
-    ]
+    products: Sequence[_Product[Result]], results: Sequence[tuple[Path, PoseSequence, Result]], overwrite: bool
+) -> None:
+    """A folder each, with a file for each input."""
+    with ExitStack() as stack:
+        for product in products:
+            folder = stack.enter_context(atomic_folder(product.path, overwrite))
+            for source, poses, made in results:
+                product.write(source, poses, made, folder / f"{source.stem}{product.suffix}", False)
 
 
 def _show(
     job: Job[Result],
     done: Sequence[tuple[Path, PoseSequence, Result]],
-    written: Sequence[tuple[Path, Path | None]],
+    products: Sequence[_Product[Result]],
     *,
     json: bool,
     quiet: bool,
 ) -> None:
     """What was made of each input: paths, notes and what the verb adds."""
+    written = [{product.name: product.place(path, len(done) > 1) for product in products} for path, _, _ in done]
+    absent = {"output": None, "report": None, **({} if job.plot is None else {"plot": None})}
     results = [
         {
             "input": path,
-            "output": output,
-            "report": report,
+            **absent,
+            **places,
             "people": made.poses.num_people,
             "frames": made.poses.num_frames,
             "joints": made.poses.num_joints,
@@ -191,11 +254,11 @@ def _show(
             **job.facts(made),
             "history": made.poses.history[-1],
         }
-        for (path, _, made), (output, report) in zip(done, written, strict=True)
+        for (path, _, made), places in zip(done, written, strict=True)
     ]
     text: list[Any] = []
-    for (path, _, made), (output, report) in zip(done, written, strict=True):
-        text.append(f"{path} -> {output}{'' if report is None else f', {report}'}")
+    for (path, _, made), places in zip(done, written, strict=True):
+        text.append(f"{path} -> {', '.join(map(str, places.values()))}" if places else str(path))
         text.extend(job.text(made))
     if not json:
         for _, _, made in done:
