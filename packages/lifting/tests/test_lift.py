@@ -354,7 +354,7 @@ def test_3d_poses_are_refused() -> None:
     with pytest.raises(DataError, match="3D already"):
         lift(walking_poses(rng=np.random.default_rng(0)), lcn())
     empty = poses_from_arrays(np.zeros((0, 5, 17, 2)), COCO_17, fps=30, unit="px", frame="image", image_size=(9, 9))
-    with pytest.raises(DataError, match="nothing to lift"):
+    with pytest.raises(DataError, match="nothing to work on"):
         lift(empty, lcn())
 
 

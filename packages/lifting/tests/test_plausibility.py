@@ -9,10 +9,11 @@ import pytest
 
 from poseworks.core import COCO_17, H36M_17, PoseSequence, read_poses
 from poseworks.core.errors import DataError
+from poseworks.core.image_keypoints import refuse_other_units
 from poseworks.core.notes import Notes
 from poseworks.core.testing import walking_poses
 from poseworks.lifting.keypoints import h36m_keypoints
-from poseworks.lifting.plausibility import note_posture, note_sides, refuse_other_units
+from poseworks.lifting.plausibility import note_posture, note_sides
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from poseworks.core import PoseSequence
 from poseworks.core.errors import DataError, SkeletonError
+from poseworks.core.image_keypoints import in_pixels, refuse_other_than_keypoints, refuse_other_units
 from poseworks.core.skeletons import H36M_17, conversion, convert, skeleton_from_names
-from poseworks.lifting.plausibility import refuse_other_units
 
 
 def h36m_keypoints(poses: PoseSequence) -> PoseSequence:
@@ -21,14 +19,6 @@ def h36m_keypoints(poses: PoseSequence) -> PoseSequence:
     return convert(in_pixels(poses), H36M_17)
 
 
-def in_pixels(poses: PoseSequence) -> PoseSequence:
-    """The same poses in pixels; shares of width and height are multiplied by the image size."""
-    if poses.unit == "px":
-        return poses
-    size = np.asarray(poses.image_size, dtype=np.float32)
-    return poses.replace(positions=poses.positions * size, unit="px")
-
-
 def refuse_what_cannot_be_lifted(poses: PoseSequence) -> None:
     """Nothing, unless these are no keypoints of an image, or h36m17 cannot be made from them.
 
@@ -36,18 +26,7 @@ def refuse_what_cannot_be_lifted(poses: PoseSequence) -> None:
         DataError: no keypoints of an image, not of a known size, in another unit than stated, or of nobody.
         SkeletonError: joints are missing, or the skeleton is not known.
     """
-    if poses.num_people == 0 or poses.num_frames == 0:
-        raise DataError(
-            f"poses: expected people and frames, got {poses.num_people} people and {poses.num_frames} frames. There is "
-            "nothing to lift."
-        )
-    if poses.num_dims == 3:
-        raise DataError("poses: these are 3D already. Lifting takes 2D keypoints of an image.")
-    if poses.frame != "image":
-        raise DataError(
-            f"poses: expected keypoints of an image, got positions in the frame {poses.frame}. Lifting needs to know "
-            "where they lie in the image: give the detector's own file, or state --frame image if they are."
-        )
+    refuse_other_than_keypoints(poses, "Lifting")
     if poses.image_size is None:
         raise DataError(
             "poses: the size of the image is not stated, and the shape of a person cannot be told from its perspective "

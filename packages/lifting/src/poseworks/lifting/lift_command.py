@@ -70,13 +70,13 @@ def run_lift(
     run_job(job, paths, reading, json=json, quiet=quiet)
 
 
-def refuse_metric_export(output: Path, settings: LiftSettings, lifting: LiftOptions) -> None:
+def refuse_metric_export(output: Path | None, settings: LiftSettings, lifting: LiftOptions) -> None:
     """Nothing, unless the output's format holds metres in front of a camera, and the result will not be that.
 
     Raises:
         ConfigError: says what is missing.
     """
-    if output.suffix.lower() not in METRIC_SUFFIXES:
+    if output is None or output.suffix.lower() not in METRIC_SUFFIXES:
         return
     missing = []
     if settings.height is None and not settings.bones:

@@ -26,6 +26,7 @@ from poseworks.core.body_size import STANDARD_HEIGHT_M
 from poseworks.core.cameras import Pinhole
 from poseworks.core.errors import ConfigError
 from poseworks.core.gaps import bridge_confidence, bridge_gaps, runs
+from poseworks.core.image_keypoints import in_pixels
 from poseworks.core.notes import Notes
 from poseworks.core.poses import Unit
 from poseworks.core.skeletons import H36M_17
@@ -33,7 +34,7 @@ from poseworks.core.swaps import repair_swaps
 from poseworks.core.windows import apply_windows
 from poseworks.lifting.body_scale import check_sizes, metres_per_unit, steady_size
 from poseworks.lifting.input_forms import Preparation, prepare
-from poseworks.lifting.keypoints import h36m_keypoints, in_pixels, refuse_what_cannot_be_lifted
+from poseworks.lifting.keypoints import h36m_keypoints, refuse_what_cannot_be_lifted
 from poseworks.lifting.plausibility import note_posture, note_sides
 from poseworks.lifting.resampling import at_rate, back_to_rate
 from poseworks.lifting.root_path import fit_root_path

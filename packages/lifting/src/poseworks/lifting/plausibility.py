@@ -1,7 +1,7 @@
-"""Keypoints that are not what they are said to be: refused where that is certain, noted where it is likely.
+"""Keypoints that are likely not what they are said to be, which is noted; core refuses what certainly is not.
 
-Networks lift whatever they are given: exchanged axes, sides or units give a wrong body without any error. Only what
-holds in most of many frames counts, so that somebody who lies down, hangs or walks backwards for once is left alone.
+Networks lift whatever they are given: exchanged axes or sides give a wrong body without any error. Only what holds in
+most of many frames counts, so that somebody who lies down, hangs or walks backwards for once is left alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core import PoseSequence
-from poseworks.core.errors import DataError
+from poseworks.core.image_keypoints import share_outside
 from poseworks.core.notes import Notes
 from poseworks.core.skeletons import H36M_17
 
@@ -19,8 +19,6 @@ Array = NDArray[np.float64]
 _MOST = 0.8  # of the frames, or of the keypoints, that speak at all
 _SOME = 0.2
 _LEAST_FRAMES = 10
-_LEAST_PIXELS = 4.0  # a whole person in fewer is no person in pixels
-_LARGEST_SHARE = 3.0  # of the image, which is far outside of it
 _CLEARLY = 0.15  # of the person's size: how far left and right must be apart to tell an order
 _SURE = 0.05  # of confidence: how much surer the face than the ears, for it to be seen from in front
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -28,43 +26,6 @@ _LEAD = 0.08  # of confidence: how much surer one side must be, to be the near o
 _PROFILE = 0.03  # of the person's size: how far the nose is beside the ears of somebody who looks aside
 _WALKING = 0.4  # sizes a second
 _SIDEWAYS = 0.6  # share of the walk's, and of the facing's, direction that lies in the image
-
-
-def refuse_other_units(poses: PoseSequence) -> None:
-    """Nothing, unless pixels are called normalised, or the other way round, or nobody is in the image.
-
-    Args:
-        poses: 2D, in the frame image.
-
-    Raises:
-        DataError: says what they look like, and how to state it.
-    """
-    points = poses.positions[poses.observed].astype(np.float64)
-    if not len(points):
-        return
-    if poses.unit == "normalised":
-        if np.quantile(np.abs(points), 0.5) > _LARGEST_SHARE:
-            raise DataError(
-                f"poses: said to be normalised, shares of the image from 0 to 1, but half of the values are beyond "
-                f"{_LARGEST_SHARE:g}. They look like pixels: state --unit px."
-            )
-        return
-    spread = np.quantile(points, 0.99, axis=0) - np.quantile(points, 0.01, axis=0)
-    if spread.max() < _LEAST_PIXELS:
-        raise DataError(
-            f"poses: said to be in pixels, but all keypoints lie within {spread.max():.3g} pixels. They look like "
-            "shares of the image: state --unit normalised."
-        )
-    if poses.image_size is None:
-        return
-    outside, turned = _share_outside(points, poses.image_size), _share_outside(points[:, ::-1], poses.image_size)
-    if outside > _MOST or (outside > _SOME and turned < 0.1 * outside and _lies(poses)):
-        width, height = poses.image_size
-        likely = "x and y look exchanged: exchange them" if turned < 0.5 * outside else "State the true --image-size"
-        raise DataError(
-            f"poses: {100 * outside:.0f} % of the keypoints lie outside of the image of {width} x {height} pixels. "
-            f"{likely}, or leave out the people who are not in it."
-        )
 
 
 def note_posture(notes: Notes, person: int, pixels: Array, image_size: tuple[int, int] | None) -> None:
@@ -93,7 +54,7 @@ def note_posture(notes: Notes, person: int, pixels: Array, image_size: tuple[int
                 "down), or the video is turned, and the result is wrong"
             )
     points = pixels[np.isfinite(pixels).all(axis=-1)]
-    if image_size is not None and len(points) and (share := _share_outside(points, image_size)) > _SOME:
+    if image_size is not None and len(points) and (share := share_outside(points, image_size)) > _SOME:
         notes.add(
             f"{notes.name(person)}: {100 * share:.0f} % of the keypoints lie outside of the image of {image_size[0]} x "
             f"{image_size[1]} pixels: check its size (--image-size)"
@@ -134,24 +95,6 @@ def note_sides(notes: Notes, person: int, poses: PoseSequence, pixels: Array, jo
             f"{who} walks backwards throughout the clip: if that is not so, left and right are exchanged, and the "
             "result is mirrored"
         )
-
-
-def _share_outside(points: Array, image_size: tuple[int, int]) -> float:
-    """Share of points (n, 2) that lie outside of an image, by more than a tenth of its size."""
-    size = np.asarray(image_size, dtype=np.float64)
-    return float(((points < -0.1 * size) | (points > 1.1 * size)).any(axis=-1).mean())
-
-
-def _lies(poses: PoseSequence) -> bool:
-    """Whether what there is of shoulders and hips lies sideways in most frames."""
-    index = {name: row for row, name in enumerate(poses.joint_names)}
-    pairs = [(index.get(f"{side}_hip"), index.get(f"{side}_shoulder")) for side in ("left", "right")]
-    known = [(a, b) for a, b in pairs if a is not None and b is not None]
-    if not known:
-        return False
-    up = np.concatenate([(poses.positions[:, :, b] - poses.positions[:, :, a]).reshape(-1, 2) for a, b in known])
-    up = up[np.isfinite(up).all(axis=-1)]
-    return bool(len(up)) and bool((np.abs(up[:, 0]) > np.abs(up[:, 1])).mean() > _MOST)
 
 
 def _up(points: Array) -> Array:
