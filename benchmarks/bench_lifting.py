@@ -22,8 +22,8 @@ from poseworks.core.metrics import mpjpe, pa_mpjpe
 from poseworks.core.motion_data import read_clips, read_pairs
 from poseworks.core.skeletons import H36M_17
 from poseworks.core.swaps import repair_swaps
+from poseworks.core.training.cameras import CameraSampling, View
 from poseworks.lifting import LCN, EHGFormer, EHGFormerConfig, LCNConfig, LiftSettings, LiftStream, lift, load
-from poseworks.lifting.learning.cameras import CameraSampling, View
 from poseworks.lifting.learning.own_evaluation import (
     CLEAN,
     NOISY,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseworks.core.skeletons import H36M_17
-from poseworks.lifting.learning.cameras import CameraSampling, draw_views
+from poseworks.core.training.cameras import CameraSampling, draw_views
 from poseworks.lifting.learning.own_evaluation import CLEAN, Seen, see
 
 _LEFT_HIP, _RIGHT_HIP = H36M_17.indices(["left_hip", "right_hip"])

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from poseworks.core.skeletons import H36M_17
+from poseworks.core.training.keypoint_noise import KeypointNoise, add_noise
 from poseworks.lifting.flipping import flip
-from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
 from poseworks.lifting.learning.motion import MotionPool, MotionSampling, Recordings
 
 STILL = MotionSampling(

@@ -12,9 +12,9 @@ from torch.testing import assert_close
 
 from poseworks.core.errors import ConfigError
 from poseworks.core.skeletons import H36M_17
+from poseworks.core.training.cameras import CameraSampling, View
+from poseworks.core.training.keypoint_noise import KeypointNoise
 from poseworks.lifting import LCN, EHGFormer, load
-from poseworks.lifting.learning.cameras import CameraSampling, View
-from poseworks.lifting.learning.keypoint_noise import KeypointNoise
 from poseworks.lifting.learning.own_evaluation import CLEAN, NOISY, Seen, errors_of, network_lifter, see, seeded_views
 from poseworks.lifting.learning.own_training import own_task
 from poseworks.lifting.learning.recipes import read_recipe

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseworks.core.metrics import similarity_align
+from poseworks.core.training.cameras import CameraSampling, View, draw_views
+from poseworks.core.training.keypoint_noise import KeypointNoise, add_noise
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.input_forms import box_input, ray_input
 from poseworks.lifting.lcn import LCN
-from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
-from poseworks.lifting.learning.keypoint_noise import KeypointNoise, add_noise
 
 PIECE = 81  # frames that one camera sees
 

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveInt
 
 from poseworks.core.training import BaseRecipe
+from poseworks.core.training.cameras import CameraSampling
+from poseworks.core.training.keypoint_noise import KeypointNoise
 from poseworks.lifting.ehgformer import EHGFormerConfig
 from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lcn import LCNConfig
-from poseworks.lifting.learning.cameras import CameraSampling
-from poseworks.lifting.learning.keypoint_noise import KeypointNoise
 from poseworks.lifting.learning.motion import MotionSampling
 
 

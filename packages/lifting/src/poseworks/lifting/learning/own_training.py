@@ -18,9 +18,9 @@ from torch import Tensor
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.motion_data import Split, read_clips, read_pairs
 from poseworks.core.training import TrainSettings
+from poseworks.core.training.cameras import View, draw_views
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.lcn import LCN, LCNConfig
-from poseworks.lifting.learning.cameras import View, draw_views
 from poseworks.lifting.learning.motion import MotionPool, Recordings
 from poseworks.lifting.learning.own_evaluation import (
     CLEAN,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from poseworks.lifting.learning.cameras import CameraSampling, View, draw_views
+from poseworks.core.training.cameras import CameraSampling, View, draw_views
 
 
 @pytest.fixture(scope="module")
