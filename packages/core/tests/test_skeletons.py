@@ -222,6 +222,19 @@ def test_a_gap_spreads_to_what_is_made_of_it_and_no_further() -> None:
     assert made.observed[0, 3].all()
 
 
+def test_a_partial_conversion_leaves_out_what_nothing_makes_and_says_so() -> None:
+    poses = random_poses(J14)
+    made = convert(poses, COCO_17, partial=True)
+    face = COCO_17.indices(["nose", "left_eye", "right_eye", "left_ear", "right_ear"])
+    assert made.history[-1]["settings"]["missing"] == [COCO_17.joint_names[joint] for joint in face]
+    assert not made.observed[..., face].any()
+    assert (made.confidence[..., face] == 0).all()
+    wrist = COCO_17.index("left_wrist")
+    np.testing.assert_array_equal(made.positions[:, :, wrist], poses.positions[:, :, J14.index("left_wrist")])
+    with pytest.raises(SkeletonError, match="no rule makes nose"):
+        convert(random_poses(J14, frame="root"), COCO_17, partial=True)
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_same_joints_in_another_order_are_copied_bit_for_bit(dims: int) -> None:
     poses = random_poses(H36M_17, dims)

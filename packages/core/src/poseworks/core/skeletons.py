@@ -307,15 +307,21 @@ def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     return Conversion(source, target, matrix, tuple(approximated), tuple(missing))
 
 
-def convert(poses: PoseSequence, target: Skeleton) -> PoseSequence:
+def convert(poses: PoseSequence, target: Skeleton, *, partial: bool = False) -> PoseSequence:
     """The same motion on another skeleton; `history` names the joints that are approximated.
 
     A joint of the same name is copied bit for bit. An approximated one (the rules stand in this file) is NaN where
     one of its sources is, and its confidence is their lowest. Positions in the frame ``root`` are made relative to
     the root of `target` where that is another point.
 
+    Args:
+        poses: on any skeleton.
+        target: the skeleton that is wanted.
+        partial: joints that cannot be made are NaN, with confidence 0, and `history` names them; not in the frame
+            ``root``, where the root itself could be one of them.
+
     Raises:
-        SkeletonError: listing every joint of `target` that cannot be made.
+        SkeletonError: listing every joint of `target` that cannot be made, unless `partial`.
     """
     from poseworks.core.poses import history_entry  # poses.py needs this module first
 
@@ -323,7 +329,7 @@ def convert(poses: PoseSequence, target: Skeleton) -> PoseSequence:
     if source.joint_names == target.joint_names and source.name == target.name:
         return poses
     plan = conversion(source, target)
-    if plan.missing:
+    if plan.missing and not (partial and poses.frame != "root"):
         raise SkeletonError(
             f"{source.name} to {target.name}: no rule makes {', '.join(plan.missing)} from the joints there are. "
             f"Convert to a skeleton without them, or keep {source.name}."
@@ -333,11 +339,16 @@ def convert(poses: PoseSequence, target: Skeleton) -> PoseSequence:
     confidence = np.empty(positions.shape[:-1], dtype=np.float32)
     for row in range(target.num_joints):
         columns = plan.sources(row)  # only these: 0 x NaN of another joint would be NaN
+        if not len(columns):
+            positions[:, :, row], confidence[:, :, row] = np.nan, 0
+            continue
         positions[:, :, row] = np.einsum("s,ptsd->ptd", plan.matrix[row, columns], wide[:, :, columns])
         confidence[:, :, row] = poses.confidence[:, :, columns].min(axis=-1)
     if poses.frame == "root" and not _same_root(plan):
         positions -= positions[:, :, target.indices(target.root)].mean(axis=2, keepdims=True)
     settings = {"from": source.name, "to": target.name, "approximated": list(plan.approximated)}
+    if plan.missing:
+        settings["missing"] = list(plan.missing)
     return poses.replace(
         positions=positions.astype(np.float32),
         confidence=confidence,

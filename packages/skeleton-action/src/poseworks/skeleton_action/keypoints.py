@@ -1,0 +1,76 @@
+"""Poses of any kind as the keypoints that volumes are drawn from, or an error that says why they are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from poseworks.core.errors import SkeletonError
+from poseworks.core.image_keypoints import in_pixels, refuse_other_than_keypoints, refuse_other_units
+from poseworks.core.notes import some
+from poseworks.core.poses import PoseSequence
+from poseworks.core.skeletons import SKELETONS, Skeleton, conversion, convert, skeleton_from_names
+from poseworks.skeleton_action.annotation import Annotation
+from poseworks.skeleton_action.layouts import JointLayout
+
+_LEAST_JOINTS = 0.5  # of a layout; with fewer a body cannot be told
+
+
+def layout_keypoints(poses: PoseSequence, layout: JointLayout) -> PoseSequence:
+    """The same people and frames in pixels, on the joints of a layout.
+
+    Joints are converted by name. Those that nothing makes are missing throughout, as their channels will be; a face,
+    for one, has little to say about what a body does.
+
+    Raises:
+        DataError: no keypoints of an image, in another unit than stated, or of nobody.
+        SkeletonError: fewer than half of the layout's joints can be made.
+    """
+    refuse_other_than_keypoints(poses, "Recognition")
+    refuse_other_units(poses)
+    target = skeleton_of(layout)
+    missing = conversion(poses.known_skeleton() or skeleton_from_names(poses.joint_names), target).missing
+    if len(missing) > (1 - _LEAST_JOINTS) * target.num_joints:
+        raise SkeletonError(
+            f"poses: only {target.num_joints - len(missing)} of the {target.num_joints} joints that the network reads "
+            f"({target.name}) can be made from the joints {some(poses.joint_names)} (skeleton {poses.skeleton}). State "
+            "the skeleton when the file is read: --skeleton coco17."
+        )
+    return convert(in_pixels(poses), target, partial=True)
+
+
+def skeleton_of(layout: JointLayout) -> Skeleton:
+    """The joints of a layout as a skeleton."""
+    return SKELETONS.get(layout.skeleton) or skeleton_from_names(layout.joint_names)
+
+
+def annotation_of(
+    keypoints: PoseSequence, people: Sequence[int], identifier: str, label: int | None = None
+) -> Annotation:
+    """Some people of `layout_keypoints` as one recording; they will share a volume.
+
+    Keypoints that were not observed have the score 0. Where the size of the image is not stated it is the smallest
+    that holds all keypoints: it counts only for somebody who is smaller than 10 pixels.
+    """
+    seen = keypoints.observed[list(people)]
+    return Annotation(
+        identifier=identifier,
+        keypoints=keypoints.positions[list(people)],
+        scores=np.where(seen, keypoints.confidence[list(people)], np.float32(0)),
+        image_shape=image_shape(keypoints),
+        label=label,
+    )
+
+
+def image_shape(keypoints: PoseSequence) -> tuple[int, int]:
+    """(height, width) as stated, or else the smallest that holds all keypoints."""
+    if keypoints.image_size is not None:
+        width, height = keypoints.image_size
+        return height, width
+    points = keypoints.positions[keypoints.observed]
+    if not len(points):
+        return 1, 1
+    width, height = (max(1, math.ceil(value)) for value in points.max(axis=0))
+    return height, width
