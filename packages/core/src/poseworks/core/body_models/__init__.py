@@ -1,0 +1,28 @@
+"""Bodies with a skin: SMPL's forward pass on users' own files, and a free body and pose prior that come along.
+
+body = load_body("free")
+posed = body(betas, pose, transl)  # posed.vertices (..., 6890, 3), posed.joints (..., 45, 3)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poseworks.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from poseworks.core.body_models.data import BodyData, BodyInfo
+    from poseworks.core.body_models.loading import load_body
+    from poseworks.core.body_models.regressors import JointRegressor
+    from poseworks.core.body_models.smpl import SMPL, PosedBody
+
+_HOMES = {
+    "data": ("BodyData", "BodyInfo"),
+    "loading": ("load_body",),
+    "regressors": ("JointRegressor",),
+    "smpl": ("SMPL", "PosedBody"),
+}
+
+__all__ = ["SMPL", "BodyData", "BodyInfo", "JointRegressor", "PosedBody", "load_body"]
+
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -1,0 +1,281 @@
+"""SMPL: a skinned body from shape and pose (Loper et al. 2015, sec. 3).
+
+    v_s = T + S(betas)                   (8)   T: mean shape, S: linear in betas
+    J   = regressor v_s                  (10)  folded beforehand: J = J_T + J_S(betas)
+    v_p = v_s + P(R - I)                 (9)   R: rotations of joints 1 to 23
+    G_j = G_parent(j) [R_j | J_j - J_parent(j)]    (3)
+    v_i = sum_j w_ij G'_j v_p,i          (2)   G'_j: G_j with the rest pose taken out (4)
+
+Metres, y up, facing +z, +x the subject's left. Rotations act on columns from the left.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from poseworks.core.body_models.data import JOINT_NAMES, SMPL_PARENTS, BodyData, BodyInfo
+from poseworks.core.body_models.regressors import JointRegressor
+from poseworks.core.errors import ConfigError, ShapeError
+from poseworks.core.rotations import axis_angle_to_matrix
+
+# Joints of equal depth in the tree, which follow each other, and where their parents stand among those one level above.
+_LEVELS = ((0, 1), (1, 4), (4, 7), (7, 10), (10, 15), (15, 18), (18, 20), (20, 22), (22, 24))
+_PARENTS_ABOVE = [
+    [SMPL_PARENTS[joint] - above for joint in range(start, end)] for (above, _), (start, end) in pairwise(_LEVELS)
+]
+
+
+@dataclass(frozen=True, eq=False)
+class PosedBody:
+    """A body in a pose.
+
+    Attributes:
+        vertices: (..., V, 3) in metres.
+        joints: (..., 45, 3) in metres: the 24 of the tree, then 21 vertices; `SMPL.joint_names` names them.
+    """
+
+    vertices: Tensor
+    joints: Tensor
+
+
+class Surface(nn.Module):
+    """Vertices that follow a skeleton: shape blend, pose blend and skinning of V vertices."""
+
+    template: Tensor
+    shapedirs: Tensor
+    posedirs: Tensor | None
+    weights: Tensor
+
+    def __init__(self, template: Tensor, shapedirs: Tensor, posedirs: Tensor | None, weights: Tensor) -> None:
+        super().__init__()
+        # None of these is ever part of a state dict: a licensed body is not to be stored again.
+        self.register_buffer("template", template, persistent=False)  # (V, 3)
+        self.register_buffer("shapedirs", shapedirs, persistent=False)  # (K, 3 V)
+        self.register_buffer("posedirs", posedirs, persistent=False)  # (207, 3 V)
+        self.register_buffer("weights", weights, persistent=False)  # (V, 24)
+
+    def at(self, vertex_ids: Tensor) -> Surface:
+        """The same surface at some vertices, in their order."""
+
+        def columns(directions: Tensor) -> Tensor:
+            return directions.reshape(len(directions), -1, 3)[:, vertex_ids].flatten(1)
+
+        posedirs = None if self.posedirs is None else columns(self.posedirs)
+        return Surface(self.template[vertex_ids], columns(self.shapedirs), posedirs, self.weights[vertex_ids])
+
+    def shaped(self, betas: Tensor) -> Tensor:
+        """(N, V, 3) vertices at rest of (N, K) betas."""
+        blended = torch.addmm(self.template.flatten(), betas, self.shapedirs[: betas.shape[1]])
+        return blended.reshape(len(betas), -1, 3)
+
+    def forward(self, betas: Tensor, rotations: Tensor, transforms: Tensor) -> Tensor:
+        """(N, V, 3) vertices of (N or 1, K) betas, (N, 24, 3, 3) rotations and (N, 24, 3, 4) skinning transforms."""
+        vertices = self.shaped(betas)
+        if self.posedirs is not None:
+            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
+            vertices = vertices + (feature @ self.posedirs).reshape(len(feature), -1, 3)
+        blended = (self.weights @ transforms.flatten(2)).reshape(len(transforms), -1, 3, 4)
+        return _turned(blended[..., :3], vertices) + blended[..., 3]
+
+
+class SMPL(nn.Module):
+    """A body of SMPL's kind: `body(betas, pose, transl)` -> vertices and joints, over any batch shape.
+
+    Attributes:
+        info: which body it is, and what carries over to it.
+        faces: (F, 3) int64 triangles, seen from outside counter-clockwise.
+        lower_faces: triangles of coarser meshes on the first vertices, where the body has such levels.
+        regressors: further joints of the vertices, by the name of their skeleton.
+        joint_names: 45, in core's vocabulary.
+        parents: of the first 24; -1 for the root.
+    """
+
+    joint_template: Tensor
+    joint_shapedirs: Tensor
+    extra_ids: Tensor
+
+    joint_names: tuple[str, ...] = JOINT_NAMES
+    parents: tuple[int, ...] = SMPL_PARENTS
+
+    def __init__(self, data: BodyData, num_betas: int = 10) -> None:
+        """The body of `data`, with its first `num_betas` shape directions.
+
+        Raises:
+            ConfigError: it has fewer.
+        """
+        super().__init__()
+        if not 1 <= num_betas <= data.shapedirs.shape[2]:
+            raise ConfigError(f"num_betas: {data.info.source} has 1 to {data.shapedirs.shape[2]}, got {num_betas}.")
+        self.info: BodyInfo = data.info
+        self.lower_faces: tuple[Tensor, ...] = tuple(_tensor(faces, torch.int64) for faces in data.lower_faces)
+        self.faces = _tensor(data.faces, torch.int64)
+        self.regressors: Mapping[str, JointRegressor] = data.regressors
+        shapedirs = data.shapedirs[:, :, :num_betas]
+        joints = np.asarray(data.J_regressor, dtype=np.float64)
+        self.surface = Surface(
+            _tensor(data.v_template),
+            _tensor(shapedirs.reshape(-1, num_betas).T),
+            None if data.posedirs is None else _tensor(data.posedirs.reshape(-1, data.posedirs.shape[2]).T),
+            _tensor(data.weights),
+        )
+        self.register_buffer("extra_ids", torch.tensor(data.extra_vertices), persistent=False)
+        self.register_buffer("joint_template", _tensor(joints @ data.v_template), persistent=False)  # (24, 3)
+        folded = np.einsum("jv,vck->kjc", joints, shapedirs, optimize=True).reshape(num_betas, -1)
+        self.register_buffer("joint_shapedirs", _tensor(folded), persistent=False)  # (K, 24 x 3)
+        self.extra_surface = self.surface.at(self.extra_ids)
+        self.hidden_vertices = 0  # of a subset: the first 21 are there for the joints alone
+
+    @property
+    def num_betas(self) -> int:
+        """The most betas that it takes."""
+        return self.joint_shapedirs.shape[0]
+
+    @property
+    def num_vertices(self) -> int:
+        """V, of what it returns."""
+        return self.surface.template.shape[0] - self.hidden_vertices
+
+    def forward(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> PosedBody:
+        """Vertices and joints of a body.
+
+        Args:
+            betas: (..., K) shape, K up to `num_betas`; those not given are 0.
+            pose: (..., 24, 3) axis-angle in radians, or (..., 24, 3, 3) matrices, of each joint in its parent's frame.
+            transl: (..., 3) metres, added at the end; None is 0.
+
+        Leading shapes are broadcast: (K,) or (1, K) betas for a clip of poses are blended once.
+
+        Raises:
+            ShapeError: a shape or a dtype is another, or leading shapes do not broadcast.
+        """
+        betas, rotations, transl, lead = self._flat(betas, pose, transl)
+        posed, transforms = self._chain(betas, rotations)
+        vertices = self.surface(betas, rotations, transforms)
+        joints = torch.cat((posed, vertices[:, self.extra_ids]), dim=1)
+        vertices = vertices[:, self.hidden_vertices :]
+        if transl is not None:
+            vertices, joints = vertices + transl, joints + transl
+        return PosedBody(_with_lead(vertices, lead), _with_lead(joints, lead))
+
+    def joints(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
+        """(..., 45, 3) joints alone, as `forward` gives them, without the other vertices."""
+        betas, rotations, transl, lead = self._flat(betas, pose, transl)
+        posed, transforms = self._chain(betas, rotations)
+        joints = torch.cat((posed, self.extra_surface(betas, rotations, transforms)), dim=1)
+        return _with_lead(joints if transl is None else joints + transl, lead)
+
+    def rest_vertices(self, betas: Tensor) -> Tensor:
+        """(..., V, 3) vertices in T-pose of (..., K) betas; raises as `forward` does."""
+        lead = self._expect_betas(betas)
+        return _with_lead(self.surface.shaped(betas.reshape(-1, betas.shape[-1]))[:, self.hidden_vertices :], lead)
+
+    def rest_joints(self, betas: Tensor) -> Tensor:
+        """(..., 24, 3) joints in T-pose of (..., K) betas; raises as `forward` does."""
+        lead = self._expect_betas(betas)
+        return _with_lead(self._rest_joints(betas.reshape(-1, betas.shape[-1])), lead)
+
+    def subset(self, vertex_ids: Sequence[int] | Tensor) -> SMPL:
+        """The same body with these vertices alone, in this order, and all its joints: for fits and regressors.
+
+        It has no triangles and no regressors (`JointRegressor.restricted` makes them fit).
+
+        Raises:
+            ShapeError: a number is out of range.
+        """
+        ids = torch.as_tensor(vertex_ids, dtype=torch.int64, device=self.extra_ids.device)
+        if ids.numel() and not (ids.min() >= 0 and ids.max() < self.num_vertices):
+            raise ShapeError(f"vertex_ids: expected numbers from 0 to {self.num_vertices - 1}.")
+        part = copy.copy(self)  # shares everything but what is set here
+        part._buffers, part._modules = dict(self._buffers), dict(self._modules)
+        part.surface = self.surface.at(torch.cat((self.extra_ids, ids + self.hidden_vertices)))
+        part.extra_ids = torch.arange(len(self.extra_ids), device=ids.device)
+        part.hidden_vertices = len(self.extra_ids)
+        part.faces, part.lower_faces, part.regressors = self.faces[:0], (), {}
+        return part
+
+    def _rest_joints(self, betas: Tensor) -> Tensor:
+        """(N, 24, 3) of (N, K) betas."""
+        blended = torch.addmm(self.joint_template.flatten(), betas, self.joint_shapedirs[: betas.shape[1]])
+        return blended.reshape(len(betas), -1, 3)
+
+    def _chain(self, betas: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 24, 3) posed joints and (N, 24, 3, 4) skinning transforms, which leave the rest pose where it is."""
+        rest = self._rest_joints(betas).expand(len(rotations), -1, -1)
+        offsets = torch.cat((rest[:, :1], rest[:, 1:] - rest[:, SMPL_PARENTS[1:]]), dim=1)
+        turns, places = [rotations[:, :1]], [offsets[:, :1]]
+        for (start, end), parents in zip(_LEVELS[1:], _PARENTS_ABOVE, strict=True):
+            turn, place = turns[-1][:, parents], places[-1][:, parents]
+            turns.append(turn @ rotations[:, start:end])
+            places.append(_turned(turn, offsets[:, start:end]) + place)
+        turned, posed = torch.cat(turns, dim=1), torch.cat(places, dim=1)
+        return posed, torch.cat((turned, (posed - _turned(turned, rest))[..., None]), dim=-1)
+
+    def _expect_betas(self, betas: Tensor) -> tuple[int, ...]:
+        """Leading shape of betas that this body takes."""
+        if betas.ndim < 1 or not 1 <= betas.shape[-1] <= self.num_betas:
+            raise ShapeError(f"betas: expected (..., K) with K from 1 to {self.num_betas}, got {tuple(betas.shape)}.")
+        if betas.dtype != self.joint_template.dtype:
+            raise ShapeError(
+                f"betas: expected {self.joint_template.dtype}, got {betas.dtype}. Convert them, or the body with "
+                "body.double()."
+            )
+        return betas.shape[:-1]
+
+    def _flat(
+        self, betas: Tensor, pose: Tensor, transl: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, tuple[int, ...]]:
+        """(N or 1, K) betas, (N, 24, 3, 3) rotations, (N, 1, 3) translation, and the leading shape of N."""
+        shapes = [self._expect_betas(betas)]
+        matrices = pose.shape[-3:] == (24, 3, 3)
+        if not matrices and pose.shape[-2:] != (24, 3):
+            raise ShapeError(
+                f"pose: expected (..., 24, 3) axis-angle or (..., 24, 3, 3) matrices, got {tuple(pose.shape)}. "
+                "Flat vectors of 72 are reshaped with pose.unflatten(-1, (24, 3))."
+            )
+        shapes.append(pose.shape[: -3 if matrices else -2])
+        if transl is not None:
+            if transl.shape[-1:] != (3,):
+                raise ShapeError(f"transl: expected (..., 3), got {tuple(transl.shape)}.")
+            shapes.append(transl.shape[:-1])
+        for name, x in (("pose", pose), ("transl", transl)):
+            if x is not None and x.dtype != betas.dtype:
+                raise ShapeError(f"{name}: expected {betas.dtype} as betas, got {x.dtype}. Convert one of them.")
+        try:
+            lead = np.broadcast_shapes(*shapes)
+        except ValueError as error:
+            listed = ", ".join(str(tuple(shape)) for shape in shapes)
+            raise ShapeError(f"betas, pose, transl: leading shapes {listed} do not broadcast.") from error
+        rotations = pose if matrices else axis_angle_to_matrix(pose)
+        if math.prod(shapes[0]) != 1:
+            betas = betas.expand(*lead, -1)
+        return (
+            betas.reshape(-1, betas.shape[-1]),
+            rotations.expand(*lead, -1, -1, -1).reshape(-1, 24, 3, 3),
+            None if transl is None else transl.expand(*lead, -1).reshape(-1, 1, 3),
+            lead,
+        )
+
+
+def _turned(rotations: Tensor, points: Tensor) -> Tensor:
+    """(..., 3) points, each turned by its (..., 3, 3) rotation."""
+    return (rotations @ points[..., None]).squeeze(-1)
+
+
+def _with_lead(x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    """(..., J, 3) of (N, J, 3)."""
+    return x.reshape(*lead, *x.shape[1:])
+
+
+def _tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A contiguous tensor of its own."""
+    return torch.tensor(np.ascontiguousarray(array), dtype=dtype)
