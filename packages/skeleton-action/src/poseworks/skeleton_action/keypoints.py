@@ -30,15 +30,24 @@ def layout_keypoints(poses: PoseSequence, layout: JointLayout) -> PoseSequence:
     """
     refuse_other_than_keypoints(poses, "Recognition")
     refuse_other_units(poses)
+    refuse_other_skeletons(poses.known_skeleton() or skeleton_from_names(poses.joint_names), layout)
+    return convert(in_pixels(poses), skeleton_of(layout), partial=True)
+
+
+def refuse_other_skeletons(skeleton: Skeleton, layout: JointLayout) -> None:
+    """Nothing, unless too few joints of the layout can be made from those of the skeleton.
+
+    Raises:
+        SkeletonError: fewer than half.
+    """
     target = skeleton_of(layout)
-    missing = conversion(poses.known_skeleton() or skeleton_from_names(poses.joint_names), target).missing
+    missing = conversion(skeleton, target).missing
     if len(missing) > (1 - _LEAST_JOINTS) * target.num_joints:
         raise SkeletonError(
-            f"poses: only {target.num_joints - len(missing)} of the {target.num_joints} joints that the network reads "
-            f"({target.name}) can be made from the joints {some(poses.joint_names)} (skeleton {poses.skeleton}). State "
-            "the skeleton when the file is read: --skeleton coco17."
+            f"skeleton {skeleton.name}: only {target.num_joints - len(missing)} of the {target.num_joints} joints that "
+            f"the network reads ({target.name}) can be made from {some(skeleton.joint_names)}. State the skeleton of "
+            "the keypoints, such as --skeleton coco17."
         )
-    return convert(in_pixels(poses), target, partial=True)
 
 
 def skeleton_of(layout: JointLayout) -> Skeleton:
@@ -47,18 +56,26 @@ def skeleton_of(layout: JointLayout) -> Skeleton:
 
 
 def annotation_of(
-    keypoints: PoseSequence, people: Sequence[int], identifier: str, label: int | None = None
+    keypoints: PoseSequence,
+    people: Sequence[int],
+    identifier: str,
+    label: int | None = None,
+    *,
+    min_confidence: float = 0.0,
 ) -> Annotation:
     """Some people of `layout_keypoints` as one recording; they will share a volume.
 
-    Keypoints that were not observed have the score 0. Where the size of the image is not stated it is the smallest
-    that holds all keypoints: it counts only for somebody who is smaller than 10 pixels.
+    Keypoints that were not observed, or of a confidence below `min_confidence`, have the score 0 and no place. Where
+    the size of the image is not stated it is the smallest that holds all keypoints: it counts only for people who are
+    smaller than 10 pixels.
     """
-    seen = keypoints.observed[list(people)]
+    rows = list(people)
+    confidence = keypoints.confidence[rows]
+    seen = keypoints.observed[rows] & (confidence >= min_confidence)
     return Annotation(
         identifier=identifier,
-        keypoints=keypoints.positions[list(people)],
-        scores=np.where(seen, keypoints.confidence[list(people)], np.float32(0)),
+        keypoints=np.where(seen[..., None], keypoints.positions[rows], np.float32(np.nan)),
+        scores=np.where(seen, confidence, np.float32(0)),
         image_shape=image_shape(keypoints),
         label=label,
     )

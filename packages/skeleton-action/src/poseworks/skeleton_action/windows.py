@@ -1,0 +1,273 @@
+"""Clips and sliding windows of one recording through a network: what they share is drawn and computed once.
+
+The clips of a window are made of its frames, ten clips of 60 frames of no more than 60; neighbouring windows share most
+of theirs. So each frame is drawn once, and goes once through the part of the network that sees frames by themselves
+(`frame_part`), as long as the box that is drawn stays the same; the rest (`clip_part`) sees the frames of a clip
+together. The answers are those of a network that is given each clip by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from poseworks.core.errors import ConfigError, DataError, ShapeError
+from poseworks.skeleton_action.annotation import Annotation
+from poseworks.skeleton_action.answers import Answer, read_answer
+from poseworks.skeleton_action.drawing import draw_volumes
+from poseworks.skeleton_action.geometry import Box, Sample, compact_box, flip, take_frames
+from poseworks.skeleton_action.head import HeatmapNetwork
+from poseworks.skeleton_action.heatmaps import draw
+from poseworks.skeleton_action.preparation import Preparation
+from poseworks.skeleton_action.sampling import sample_frames
+from poseworks.skeleton_action.settings import RecognizeSettings, Views
+from poseworks.skeleton_action.volumes import EPSILON, framed
+
+Frames: TypeAlias = NDArray[np.intp]
+
+_FRAMES_AT_ONCE = 64  # through the first part of the network
+_CLIPS_AT_ONCE = 10  # through the second, on an accelerator; a CPU is fastest with one
+
+
+class NotScored(DataError):
+    """Nothing that could be scored was drawn; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class WindowAnswer:
+    """What was recognised in the frames from `begin` to before `end`.
+
+    Attributes:
+        answer: None where nothing was scored.
+        fault: why not.
+    """
+
+    begin: int
+    end: int
+    answer: Answer | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Computed:
+    """What was computed of frames: (1, hidden, n, H', W') for the n frames, in this box of the image."""
+
+    frames: Frames
+    box: Box | None
+    hidden: Tensor
+
+
+class WindowReader:
+    """Answers for the windows of one recording, one after the other.
+
+    Args:
+        network: in eval mode, from `load`.
+        views: how often each window is looked at.
+        hold_box: see `RecognizeSettings`; 1: each window has its own box.
+        min_seen: see `RecognizeSettings`.
+        preparation: None: that of the network.
+
+    Raises:
+        ConfigError: it is no network on heatmap volumes, or not in eval mode.
+        ShapeError: it reads another number of channels than the preparation has.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        views: Views,
+        *,
+        hold_box: float = 1.0,
+        min_seen: float = 0.0,
+        preparation: Preparation | None = None,
+    ) -> None:
+        self._network = checked_network(network)
+        self._views, self._hold_box, self._min_seen = views, hold_box, min_seen
+        self._preparation = preparation or self._network.preparation
+        channels = self._preparation.layout.channels(self._preparation.stream)
+        if channels != self._network.config.in_channels:
+            raise ShapeError(
+                f"network: reads {self._network.config.in_channels} channels, and the {self._preparation.stream}s of "
+                f"{self._preparation.layout.skeleton} are {channels}. Name the stream and joints it was trained with."
+            )
+        self._device = next(self._network.parameters()).device
+        self._held: Box | None = None
+        self._computed: dict[bool, _Computed] = {}  # plain and mirrored
+
+    def read(self, window: Annotation, begin: int = 0) -> WindowAnswer:
+        """The answer to a window of the recording, whose frame `begin` is the window's first."""
+        end = begin + window.num_frames
+        try:
+            return WindowAnswer(begin, end, read_answer(self.logits(window, begin), self._preparation))
+        except NotScored as error:
+            return WindowAnswer(begin, end, None, str(error))
+
+    @torch.inference_mode()
+    def logits(self, window: Annotation, begin: int = 0) -> NDArray[np.float32]:
+        """(views, classes), the plain clips before the mirrored ones.
+
+        Raises:
+            NotScored: nothing was drawn, or too little of anybody is seen.
+            ShapeError: the window has other joints than the network's.
+        """
+        p = self._preparation
+        if window.num_joints != p.layout.num_joints:
+            raise ShapeError(
+                f"annotation: {window.num_joints} joints, and the network reads {p.layout.num_joints} "
+                f"({p.layout.skeleton}). Convert the poses, or take another network."
+            )
+        clips = sample_frames(window.num_frames, p.clip_len, self._views.clips, p.flavour).reshape(-1, p.clip_len)
+        frames = np.unique(clips)
+        sample = take_frames(window, frames)
+        box = self._box(sample)
+        placed = framed(sample, box, p.flavour, p.size)
+        self._refuse_unseen(sample, placed)
+        places = torch.from_numpy(np.searchsorted(frames, clips)).to(self._device)
+        logits = []
+        for mirrored in (False, True)[: 1 + self._views.mirror]:
+            hidden = self._hidden(placed, begin + frames, box, mirrored)
+            logits += [self._network.cls_head(self._network.clip_part(x)) for x in self._clips(hidden, places)]
+        answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
+        return answer
+
+    def _box(self, sample: Sample) -> Box | None:
+        """What part of the image is drawn: that of the window before if it will do, else the sample's own."""
+        own = compact_box(sample)
+        if own is None or self._held is None or self._hold_box <= 1 or not self._still_fits(sample, own, self._held):
+            self._held = own
+        return self._held
+
+    def _still_fits(self, sample: Sample, own: Box, held: Box) -> bool:
+        """Whether everybody is inside, and not too small."""
+        tight = compact_box(sample, padding=0.0, ratio=None)
+        assert tight is not None  # as `own` is there
+        inside = tight.left >= held.left and tight.top >= held.top
+        inside &= tight.right < held.right and tight.bottom < held.bottom
+        return inside and held.bottom - held.top <= self._hold_box * (own.bottom - own.top)
+
+    def _refuse_unseen(self, sample: Sample, placed: Sample) -> None:
+        """NotScored if nobody is seen, or not often enough, or not in the part of the image that is drawn."""
+        epsilon = EPSILON[self._preparation.flavour]
+        seen = (sample.scores >= epsilon) & (np.nan_to_num(sample.keypoints) != 0).all(axis=-1)
+        if not seen.any():
+            raise NotScored("nobody is seen, so that the volume is empty")
+        in_frames = seen.any(axis=(0, 2))
+        if in_frames.mean() < self._min_seen:
+            raise NotScored(f"somebody is seen in {in_frames.sum()} of {len(in_frames)} frames only")
+        height, width = placed.size
+        x, y = placed.keypoints[..., 0], placed.keypoints[..., 1]
+        drawn = seen & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        if 2 * drawn.sum() < seen.sum():
+            raise NotScored(
+                f"{100 * (1 - drawn.sum() / seen.sum()):.0f} % of the keypoints lie outside of the {width} x {height} "
+                "pixels in the middle that are drawn: people smaller than 10 pixels are not enlarged"
+            )
+
+    def _hidden(self, placed: Sample, frames: Frames, box: Box | None, mirrored: bool) -> Tensor:
+        """(1, hidden, n, H', W') of n frames of the recording; only what the window before had not is computed."""
+        before = self._computed.get(mirrored)
+        known = np.zeros(len(frames), dtype=bool)
+        if before is not None and before.box == box:
+            known = np.isin(frames, before.frames)
+        parts = [
+            self._network.frame_part(self._drawn(placed, rows, mirrored))
+            for rows in np.array_split(np.flatnonzero(~known), -(-int((~known).sum()) // _FRAMES_AT_ONCE) or 1)
+            if len(rows)
+        ]
+        if known.any():
+            assert before is not None
+            old = before.hidden[:, :, np.searchsorted(before.frames, frames[known])]
+            order = np.argsort(np.concatenate([np.flatnonzero(known), np.flatnonzero(~known)]))
+            hidden = torch.cat([old, *parts], dim=2)[:, :, order]
+        else:
+            hidden = torch.cat(parts, dim=2)
+        self._computed[mirrored] = _Computed(frames, box, hidden)
+        return hidden
+
+    def _drawn(self, placed: Sample, rows: Frames, mirrored: bool) -> Tensor:
+        """Heatmaps (1, C, n, H, W) of n frames."""
+        p = self._preparation
+        sample = replace(placed, keypoints=placed.keypoints[:, rows], scores=placed.scores[:, rows])
+        if mirrored and p.flavour == "mmaction":
+            sample = flip(sample, p.layout)
+        epsilon = EPSILON[p.flavour]
+        if self._device.type == "cpu":
+            volume = torch.from_numpy(draw(sample, p.layout, p.stream, sigma=p.sigma, epsilon=epsilon))
+        else:
+            points, scores = (torch.from_numpy(a)[None].to(self._device) for a in (sample.keypoints, sample.scores))
+            volume = draw_volumes(points, scores, sample.size, p.layout, p.stream, p.sigma, epsilon)
+        if mirrored and p.flavour == "pyskl":
+            volume = volume[:, p.layout.flip(p.stream)].flip(-1)
+        return volume
+
+    def _clips(self, hidden: Tensor, places: Tensor) -> Iterator[Tensor]:
+        """(n, hidden, clip_len, H', W') of the frames that `places` (clips, clip_len) names, a few clips at a time."""
+        at_once = 1 if self._device.type == "cpu" else _CLIPS_AT_ONCE
+        for some in torch.split(places, at_once):
+            yield hidden[0][:, some].transpose(0, 1)
+
+
+def checked_network(network: torch.nn.Module) -> HeatmapNetwork:
+    """The network.
+
+    Raises:
+        ConfigError: it is no network on heatmap volumes, or not in eval mode.
+    """
+    if not isinstance(network, HeatmapNetwork):
+        raise ConfigError(f"network: a {type(network).__name__} does not recognise actions. Load a SlowOnly or X3D.")
+    if network.training:
+        raise ConfigError("network: is in training mode, in which its answers are random. Call network.eval().")
+    return network
+
+
+def reader_of(network: torch.nn.Module, settings: RecognizeSettings) -> WindowReader:
+    """A reader of one recording, as the settings ask for it.
+
+    Raises:
+        ConfigError, ShapeError: as `WindowReader`.
+    """
+    hold_box = 1.0 if settings.window_s is None else settings.hold_box
+    return WindowReader(network, settings.views, hold_box=hold_box, min_seen=settings.min_seen)
+
+
+def window_begins(frames: int, window: int, stride: int) -> list[int]:
+    """First frames of windows: every `stride`, and one more that ends with the recording; [0] if it is shorter."""
+    if frames <= window:
+        return [0]
+    begins = list(range(0, frames - window + 1, stride))
+    return begins if begins[-1] == frames - window else [*begins, frames - window]
+
+
+def read_windows(
+    reader: WindowReader,
+    recording: Annotation,
+    size: tuple[int, int] | None = None,
+    advance: Callable[[float], None] = lambda share: None,
+) -> list[WindowAnswer]:
+    """The answers to all windows of a recording.
+
+    Args:
+        reader: a new one.
+        recording: one person, or several that share volumes.
+        size: frames of a window, and from one to the next; None: the whole recording is one.
+        advance: called with the share of the work (their sum is 1) that has just been done.
+    """
+    window, stride = size or (recording.num_frames, 1)
+    begins = window_begins(recording.num_frames, window, stride)
+    answers = []
+    for begin in begins:
+        answers.append(reader.read(part_of(recording, begin, begin + window), begin))
+        advance(1 / len(begins))
+    return answers
+
+
+def part_of(recording: Annotation, begin: int, end: int) -> Annotation:
+    """The frames from `begin` to before `end`, or to the last."""
+    scores = None if recording.scores is None else recording.scores[:, begin:end]
+    return replace(recording, keypoints=recording.keypoints[:, begin:end], scores=scores)
