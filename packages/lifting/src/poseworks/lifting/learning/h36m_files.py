@@ -34,6 +34,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from poseworks.core.data_folders import data_roots, where_looked
 from poseworks.core.errors import ConfigError, DataError, FormatError
 from poseworks.core.unpickling import restricted_items, restricted_load
 from poseworks.lifting.h36m import CAMERA_SIZES
@@ -150,7 +151,7 @@ def find_lcn(data: str | os.PathLike[str] | None = None, files: Iterable[str] = 
         DataError: no folder has them all; says what to put where.
     """
     wanted = list(files)
-    roots = _roots(data)
+    roots = data_roots(data)
     for root in roots:
         for place in LCN_PLACES:
             if all((root / place / name).is_file() for name in wanted):
@@ -167,7 +168,7 @@ def find_ehgformer(data: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         DataError: it is not there (says where to put it), or two places hold different ones.
     """
-    roots = _roots(data)
+    roots = data_roots(data)
     if len(roots) == 1 and roots[0].is_file():
         return roots[0]
     for root in roots:
@@ -183,17 +184,11 @@ def find_ehgformer(data: str | os.PathLike[str] | None = None) -> Path:
     raise _not_present("EHGFormer", [EHGFORMER_FILE], ("h36m", "h36m/motion3d/H36M-SH"), roots)
 
 
-def _roots(data: str | os.PathLike[str] | None) -> list[Path]:
-    given = os.fspath(data) if data is not None else os.environ.get("POSEWORKS_DATA", "")
-    return [Path(part) for part in given.split(os.pathsep) if part]
-
-
 def _not_present(method: str, files: Sequence[str], places: Sequence[str], roots: Sequence[Path]) -> DataError:
-    where = ", ".join(map(str, roots)) or "POSEWORKS_DATA, which is not set"
     return DataError(
         f"Human3.6M as {method} reads it is not present. Put {' and '.join(files)} into {' or '.join(places)} of a "
-        f"folder that POSEWORKS_DATA or --data names; looked in {where}. The files come from the authors of {method}; "
-        "`poseworks-lifting build` makes them from 3D data of your own, or a synthetic sample."
+        f"folder that POSEWORKS_DATA or --data names; looked in {where_looked(roots)}. The files come from the authors "
+        f"of {method}; `poseworks-lifting build` makes them from 3D data of your own, or a synthetic sample."
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 
+from poseworks.core.data_folders import data_roots, where_looked
 from poseworks.core.errors import DataError
 from poseworks.core.formats.smoothnet_npz import SmoothNetSequence, read_smoothnet_npz
 
@@ -105,18 +106,16 @@ def find_published(
     Raises:
         DataError: there are none; says what was looked for.
     """
-    given = os.fspath(folders) if folders is not None else os.environ.get("POSEWORKS_DATA", "")
-    roots = [Path(part) for part in given.split(os.pathsep) if part]
+    roots = data_roots(folders)
     for root in roots:
         for base in (root, *sorted(path for path in root.glob("*") if path.is_dir())):
             for detected, truth in _layouts(data, phase):
                 if (base / detected).is_file() and (base / truth).is_file():
                     return base / detected, base / truth
     looked = " or ".join(detected for detected, _ in _layouts(data, phase))
-    where = ", ".join(map(str, roots)) or "POSEWORKS_DATA, which is not set"
     raise DataError(
         f"data not present: {data.set} {data.estimator} {data.representation} ({phase}). Looked for {looked}, each "
-        f"with its ground truth, in {where}. These sets are fetched from their authors."
+        f"with its ground truth, in {where_looked(roots)}. These sets are fetched from their authors."
     )
 
 
