@@ -13,16 +13,20 @@ from poseworks.core.lazy import lazy_names
 if TYPE_CHECKING:
     from poseworks.core.body_models.data import BodyData, BodyInfo
     from poseworks.core.body_models.loading import load_body
+    from poseworks.core.body_models.prior import PosePrior, pose_prior
+    from poseworks.core.body_models.motion import BodyMotion
     from poseworks.core.body_models.regressors import JointRegressor
     from poseworks.core.body_models.smpl import SMPL, PosedBody
 
 _HOMES = {
     "data": ("BodyData", "BodyInfo"),
     "loading": ("load_body",),
+    "motion": ("BodyMotion",),
+    "prior": ("PosePrior", "pose_prior"),
     "regressors": ("JointRegressor",),
     "smpl": ("SMPL", "PosedBody"),
 }
 
-__all__ = ["SMPL", "BodyData", "BodyInfo", "JointRegressor", "PosedBody", "load_body"]
+__all__ = ["SMPL", "BodyData", "BodyInfo", "BodyMotion", "JointRegressor", "PosePrior", "PosedBody", "load_body", "pose_prior"]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

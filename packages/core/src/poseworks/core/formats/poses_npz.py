@@ -24,31 +24,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseworks.core.errors import FormatError, PoseworksError
 from poseworks.core.formats.hints import Hints
-from poseworks.core.formats.reading import parse_json, read_npz, write_npz
+from poseworks.core.formats.npz_fields import NpzField, read_fields
+from poseworks.core.formats.reading import read_npz, write_npz
 from poseworks.core.formats.tracks import select_person
 from poseworks.core.poses import PoseSequence
 
 FORMAT = "poseworks.poses/1"
-# name: (kinds of dtype, bytes of one item or None, axes, must be there)
-FIELDS: Mapping[str, tuple[str, int | None, int, bool]] = {
-    "format": ("U", None, 0, True),
-    "positions": ("f", 4, 4, True),
-    "confidence": ("f", 4, 3, True),
-    "joint_names": ("U", None, 1, True),
-    "skeleton": ("U", None, 0, True),
-    "fps": ("fiu", None, 0, True),
-    "unit": ("U", None, 0, True),
-    "frame": ("U", None, 0, True),
-    "image_size": ("iu", None, 1, False),
-    "times": ("f", 8, 1, False),
-    "person_ids": ("iu", None, 1, False),
-    "history": ("U", None, 0, True),
+FIELDS: Mapping[str, NpzField] = {
+    "format": NpzField("U", None, 0),
+    "positions": NpzField("f", 4, 4),
+    "confidence": NpzField("f", 4, 3),
+    "joint_names": NpzField("U", None, 1),
+    "skeleton": NpzField("U", None, 0),
+    "fps": NpzField("fiu", None, 0),
+    "unit": NpzField("U", None, 0),
+    "frame": NpzField("U", None, 0),
+    "image_size": NpzField("iu", None, 1, needed=False),
+    "times": NpzField("f", 8, 1, needed=False),
+    "person_ids": NpzField("iu", None, 1, needed=False),
+    "history": NpzField("U", None, 0),
 }
-_KINDS = {"U": "text", "f": "floats", "iu": "whole numbers", "fiu": "a number"}
 
 
 def read(path: Path, hints: Hints) -> PoseSequence:
@@ -61,9 +59,7 @@ def read(path: Path, hints: Hints) -> PoseSequence:
     """
     hints.refuse(("people", "sequence", "first_frame", "world"), path, "poses")
     arrays = read_npz(path)
-    faults = _faults(arrays)
-    fields, more = _fields(arrays)
-    faults += more
+    fields, faults = read_fields(arrays, FIELDS, FORMAT)
     try:
         poses = PoseSequence(**_completed(fields))
     except PoseworksError as error:
@@ -101,52 +97,6 @@ def write(poses: PoseSequence, path: Path) -> None:
     if poses.person_ids is not None:
         arrays["person_ids"] = poses.person_ids
     write_npz(path, arrays)
-
-
-def _faults(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-    """Missing and unknown keys, another format."""
-    faults = []
-    missing = [name for name, (_, _, _, needed) in FIELDS.items() if needed and name not in arrays]
-    unknown = [name for name in arrays if name not in FIELDS]
-    if missing:
-        faults.append(f"missing keys: {', '.join(missing)}")
-    if unknown:
-        faults.append(f"unknown keys: {', '.join(unknown)}; expected none but {', '.join(FIELDS)}")
-    stated = arrays.get("format")
-    if stated is not None and stated.dtype.kind == "U" and stated.ndim == 0 and str(stated) != FORMAT:
-        faults.append(f"format: expected {FORMAT!r}, got {str(stated)[:80]!r}")
-    return faults
-
-
-def _fields(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Any], list[str]]:
-    """(fields of a PoseSequence that have the right type and number of axes, faults of the others)."""
-    fields: dict[str, Any] = {}
-    faults = []
-    for name, (kinds, size, axes, _) in FIELDS.items():
-        if name not in arrays:
-            continue
-        array = arrays[name]
-        if array.dtype.kind not in kinds or array.ndim != axes or size not in (None, array.dtype.itemsize):
-            expected = _KINDS[kinds] + (f" of {8 * size} bits" if size else "")
-            faults.append(f"{name}: expected {expected} with {axes} axes, got {array.dtype} {array.shape}")
-        elif name == "image_size" and array.shape != (2,):
-            faults.append(f"image_size: expected (2,), got {array.shape}")
-        elif name == "history":
-            try:
-                fields[name] = _history(str(array))
-            except FormatError as error:
-                faults.append(str(error))
-        elif name != "format":
-            fields[name] = array if axes else array.item()
-    return fields, faults
-
-
-def _history(text: str) -> tuple[dict[str, Any], ...]:
-    """The entries."""
-    entries = parse_json(text, "history")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise FormatError("history: expected a JSON list of objects")
-    return tuple(entries)
 
 
 def _completed(fields: Mapping[str, Any]) -> dict[str, Any]:
