@@ -13,8 +13,8 @@ from poseworks.core.lazy import lazy_names
 if TYPE_CHECKING:
     from poseworks.core.body_models.data import BodyData, BodyInfo
     from poseworks.core.body_models.loading import load_body
-    from poseworks.core.body_models.prior import PosePrior, pose_prior
     from poseworks.core.body_models.motion import BodyMotion
+    from poseworks.core.body_models.prior import PosePrior, pose_prior
     from poseworks.core.body_models.regressors import JointRegressor
     from poseworks.core.body_models.smpl import SMPL, PosedBody
 
@@ -27,6 +27,16 @@ _HOMES = {
     "smpl": ("SMPL", "PosedBody"),
 }
 
-__all__ = ["SMPL", "BodyData", "BodyInfo", "BodyMotion", "JointRegressor", "PosePrior", "PosedBody", "load_body", "pose_prior"]
+__all__ = [
+    "SMPL",
+    "BodyData",
+    "BodyInfo",
+    "BodyMotion",
+    "JointRegressor",
+    "PosePrior",
+    "PosedBody",
+    "load_body",
+    "pose_prior",
+]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

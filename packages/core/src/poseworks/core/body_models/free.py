@@ -39,6 +39,11 @@ def free_body_mirror() -> NDArray[np.int32]:
     return _shipped("free_body.npz")["mirror"]
 
 
+def free_pose_prior() -> dict[str, NDArray[np.float32]]:
+    """Means (8, 69), covars (8, 69, 69) and weights (8,) of a mixture over the axis-angles of joints 1 to 23."""
+    return _shipped("free_pose_prior.npz")
+
+
 def _shipped(name: str) -> dict[str, NDArray[Any]]:
     with as_file(files("poseworks.core.body_models") / "free_body" / name) as path:
         return read_npz(path)
