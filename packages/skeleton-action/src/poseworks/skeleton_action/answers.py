@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from poseworks.core.errors import ShapeError
+from poseworks.skeleton_action.metrics import average_clips
 from poseworks.skeleton_action.preparation import Preparation, UnknownRule
 
 
@@ -30,25 +31,19 @@ def read_answer(logits: ArrayLike, preparation: Preparation) -> Answer:
     Raises:
         ShapeError: they are not (views, classes).
     """
-    calibrated = np.asarray(logits, dtype=np.float64) / preparation.temperature
-    if calibrated.ndim != 2 or 0 in calibrated.shape:
-        raise ShapeError(f"logits: expected (views, classes), got {calibrated.shape}.")
-    energies = _log_sum_exp(calibrated)
-    probabilities = np.exp(calibrated - energies[:, None]).mean(axis=0)
+    values = np.asarray(logits, dtype=np.float64)
+    if values.ndim != 2 or 0 in values.shape:
+        raise ShapeError(f"logits: expected (views, classes), got {values.shape}.")
+    calibrated = values / preparation.temperature
+    probabilities = average_clips(calibrated, len(calibrated))[0]
     rule = preparation.unknown
-    return Answer(probabilities, rule is not None and _familiarity(rule, probabilities, energies) < rule.threshold)
+    return Answer(probabilities, rule is not None and _familiarity(rule, probabilities, calibrated) < rule.threshold)
 
 
-def _familiarity(rule: UnknownRule, probabilities: NDArray[np.float64], energies: NDArray[np.float64]) -> float:
+def _familiarity(rule: UnknownRule, probabilities: NDArray[np.float64], calibrated: NDArray[np.float64]) -> float:
     """What is measured of an answer; small where the motion is unlike the classes."""
     match rule.kind:
         case "probability":
             return float(probabilities.max())
         case "energy":
-            return float(energies.mean())
-
-
-def _log_sum_exp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, classes) -> (n,)."""
-    largest = logits.max(axis=1)
-    return np.asarray(largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
+            return float(np.logaddexp.reduce(calibrated, axis=1).mean())
