@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -63,8 +63,7 @@ def train_verb(training: str) -> Callable[..., None]:
     """The function of the verb.
 
     Args:
-        training: the module whose ``train_recipe`` (`poseworks.core.training.RecipeTrainer`) it calls; it is imported
-            when training begins.
+        training: see `run_train`.
     """
 
     def train(
@@ -78,13 +77,34 @@ def train_verb(training: str) -> Callable[..., None]:
         verbose: Verbose = False,
     ) -> None:
         """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it."""
-        train_recipe = import_module(training).train_recipe
-        folder = Path("runs") / Path(config).stem if options.output is None else options.output
-        trained = train_recipe(
-            config, folder, data=options.data, overrides=options.overrides, resume=options.resume, overwrite=overwrite,
-            device=choose_device(device), quiet=quiet or json,
-        )  # fmt: skip
-        if os.environ.get("RANK", "0") == "0":  # of several processes one answers
-            print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)
+        run_train(training, config, options, device=device, overwrite=overwrite, json=json, quiet=quiet)
 
     return train
+
+
+def run_train(
+    training: str,
+    config: str,
+    options: TrainOptions,
+    *,
+    overrides: Sequence[str] = (),
+    device: str,
+    overwrite: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Trains by a recipe and prints what came of it.
+
+    Args:
+        training: the module whose ``train_recipe`` (`poseworks.core.training.RecipeTrainer`) it calls; it is imported
+            when training begins.
+        overrides: of the recipe, for flags that only this package has.
+    """
+    train_recipe = import_module(training).train_recipe
+    folder = Path("runs") / Path(config).stem if options.output is None else options.output
+    trained = train_recipe(
+        config, folder, data=options.data, overrides=(*options.overrides, *overrides), resume=options.resume,
+        overwrite=overwrite, device=choose_device(device), quiet=quiet or json,
+    )  # fmt: skip
+    if os.environ.get("RANK", "0") == "0":  # of several processes one answers
+        print_result({"model": trained.folder, "run": trained.run}, json=json, quiet=quiet)

@@ -51,7 +51,7 @@ def fuse(
             )
     factors = _weights(weights, len(streams))
     if identifiers is not None:
-        streams = _in_one_order(streams, identifiers)
+        streams = in_one_order(streams, identifiers)
     total = sum(factor * stream for factor, stream in zip(factors, streams, strict=True))
     fused: NDArray[np.floating[Any]] = np.asarray(total, dtype=np.result_type(*streams))
     return fused
@@ -108,8 +108,14 @@ def _weights(weights: Sequence[float] | None, count: int) -> list[float]:
     return factors
 
 
-def _in_one_order(streams: Sequence[NDArray[Any]], identifiers: Sequence[Sequence[str] | None]) -> list[NDArray[Any]]:
-    """The streams in the order of the first one that says its own."""
+def in_one_order(streams: Sequence[NDArray[Any]], identifiers: Sequence[Sequence[str] | None]) -> list[NDArray[Any]]:
+    """The streams (N, ...) with their rows in the order of the first one that names its recordings.
+
+    Those without names are taken as they are.
+
+    Raises:
+        ConfigError, DataError: as `fuse`.
+    """
     if len(identifiers) != len(streams):
         raise ConfigError(f"identifiers: {len(identifiers)} lists for {len(streams)} streams. Give one each, or None.")
     ordered = list(streams)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,10 @@ from poseworks.core.shapes import expect_shape
 
 Averaging = Literal["prob", "score"]
 Classes = Literal["union", "true"]
+Metric = Literal["top_k_accuracy", "mean_class_accuracy"]
+
+METRICS: tuple[Metric, ...] = ("top_k_accuracy", "mean_class_accuracy")
+TOP = (1, 5)  # k of the published figures
 
 
 def softmax(logits: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -111,6 +116,26 @@ def mean_class_accuracy(scores: ArrayLike, labels: ArrayLike, over: Classes = "u
     counted = samples > 0 if over == "true" else (samples > 0) | (counts.sum(axis=0) > 0)
     recall = counts.diagonal() / np.maximum(samples, 1)
     return float(recall[counted].mean())
+
+
+def measure(scores: ArrayLike, labels: ArrayLike, metrics: Sequence[Metric] = METRICS) -> dict[str, float]:
+    """Figures by name: ``top1_accuracy``, ``top5_accuracy``; ``mean_class_accuracy`` by the published rule, and
+    ``mean_class_accuracy_true`` over classes that have samples.
+
+    Raises:
+        As `top_k_accuracy`.
+    """
+    found: dict[str, float] = {}
+    for metric in metrics:
+        match metric:
+            case "top_k_accuracy":
+                found |= {f"top{k}_accuracy": top_k_accuracy(scores, labels, k) for k in TOP}
+            case "mean_class_accuracy":
+                found["mean_class_accuracy"] = mean_class_accuracy(scores, labels)
+                found["mean_class_accuracy_true"] = mean_class_accuracy(scores, labels, over="true")
+            case other:
+                assert_never(other)
+    return found
 
 
 def _real(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:

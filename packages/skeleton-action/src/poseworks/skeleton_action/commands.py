@@ -1,0 +1,109 @@
+"""The verbs of `poseworks-skeleton-action`. Heavy imports stand inside the functions: `--help` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from poseworks.core.cli import Device, Json, Overwrite, Quiet, Verbose
+from poseworks.core.read_options import ReadOptions
+from poseworks.core.train_command import RecipeName, TrainOptions
+from poseworks.skeleton_action.recognize_options import RecognizeOptions
+
+Confusion = Annotated[Path | None, Parameter(help="Write the confusion matrix as this SVG figure.")]
+Form = Annotated[
+    Literal["0.x", "1.x"],
+    Parameter(help="Of the result file: a list of scores (0.x, pyskl), or of tensors with the true classes (1.x)."),
+]
+
+
+def recognize(
+    *inputs: Annotated[Path, Parameter(name="INPUT", help="2D poses in any known format.")],
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Write the timeline: .csv or .json by its suffix.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        Parameter(help="A shipped name, a saved folder, or an original checkpoint file. Default: the shipped weights."),
+    ] = None,
+    recognition: RecognizeOptions = RecognizeOptions(),  # noqa: B008 (frozen)
+    report: Annotated[Path | None, Parameter(help="Write this HTML page: keypoints and timeline.")] = None,
+    video: Annotated[Path | None, Parameter(help="The recording, shown in the report.")] = None,
+    plot: Annotated[Path | None, Parameter(help="Write the timeline as this SVG figure.")] = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """What people do: label, probability, time; "none of these" where the weights know when it is none.
+
+    A clip is 48 frames spread over the whole recording, or over each window. With several INPUTs, OUTPUT, REPORT and
+    PLOT are folders.
+    """
+    from poseworks.core.poses_command import Paths
+    from poseworks.skeleton_action.recognize_command import ModelChoice, run_recognize
+    from poseworks.skeleton_action.timeline import SUFFIXES
+
+    paths = Paths(inputs, output, report, video, overwrite, suffixes=SUFFIXES, plot=plot)
+    run_recognize(paths, ModelChoice(model, device), recognition, reading, json=json, quiet=quiet)
+
+
+def train(
+    config: RecipeName,
+    *,
+    options: TrainOptions = TrainOptions(),  # noqa: B008 (frozen)
+    validate: Annotated[
+        bool,
+        Parameter(negative="", help="Measure the test split every ten passes over the data, one clip a recording."),
+    ] = False,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Trains by a recipe; the model lies in OUTPUT/model, and --model takes it.
+
+    --data names an annotation file, or a folder in which the published files are looked for.
+    """
+    from poseworks.core.train_command import run_train
+
+    overrides = ("validation=true",) if validate else ()
+    run_train(
+        "poseworks.skeleton_action.learning.training", config, options, overrides=overrides, device=device,
+        overwrite=overwrite, json=json, quiet=quiet,
+    )  # fmt: skip
+
+
+def fuse(
+    *files: Annotated[Path, Parameter(name="FILE", help="Result files of joint, limb or other networks.")],
+    weights: Annotated[
+        tuple[float, ...], Parameter(consume_multiple=True, negative="", help="One a file. Default: 1 each.")
+    ] = (),
+    tune: Annotated[
+        bool, Parameter(negative="", help="Choose the weights that are most often right; the half-half figure is fair.")
+    ] = False,
+    annotations: Annotated[
+        Path | None, Parameter(help="The data set: says true classes and order where the files do not.")
+    ] = None,
+    split: Annotated[str | None, Parameter(help="Of the data set, such as xsub_val.")] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Write the fused result file.")] = None,
+    form: Form = "0.x",
+    confusion: Confusion = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Result files added up with weights: 1 : 1 is the published fusion of joint and limb.
+
+    The order of the recordings is checked by their identifiers, which `evaluate --out` writes beside its file.
+    """
+    from poseworks.skeleton_action.fuse_command import FuseOptions, run_fuse
+
+    options = FuseOptions(weights, tune, annotations, split, output, form, confusion, overwrite)
+    run_fuse(files, options, json=json, quiet=quiet)
