@@ -8,9 +8,8 @@ from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor, nn
 
 from poseworks.core.shapes import expect_shape
+from poseworks.skeleton_action.convolution import Convolution, Sizes3
 from poseworks.skeleton_action.preparation import Preparation
-
-Sizes3 = tuple[int, int, int]
 
 
 class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
@@ -39,8 +38,7 @@ class ConvNorm(nn.Module):
         relu: bool = True,
     ) -> None:
         super().__init__()
-        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.conv = Convolution(inputs, outputs, kernel, stride, groups)
         if norm:
             self.bn = nn.BatchNorm3d(outputs)
         self.norm, self.relu = norm, relu

@@ -17,7 +17,8 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from poseworks.skeleton_action.head import Backbone, ConvNorm, HeatmapNetwork, NetworkConfig, ResidualBlock, Sizes3
+from poseworks.skeleton_action.convolution import Sizes3
+from poseworks.skeleton_action.head import Backbone, ConvNorm, HeatmapNetwork, NetworkConfig, ResidualBlock
 
 EXPANSION = 4
 

@@ -1,0 +1,108 @@
+"""Convolution in space and time by whatever torch does fastest on a CPU, with gradients; elsewhere torch's own.
+
+In channels-last memory (N, T, H, W, C) other shapes are views of the same numbers, and there torch is faster in two
+dimensions than in three:
+
+    1x1x1       a matrix product over the channels
+    1xkxk       in two dimensions, each frame an image: (N T, C, H, W)
+    kx1x1       in two dimensions, time the height: (N, C, T, H W)
+    depthwise   in three; the gradient of the input is again such a convolution, of the output's gradient by the
+                mirrored kernel; that of the weight is taken in two dimensions, a frame offset at a time
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+Sizes3 = tuple[int, int, int]
+ONES = (1, 1, 1)
+
+
+class Convolution(nn.Conv3d):
+    """`nn.Conv3d` without bias whose padding keeps the size, but for the stride: (N, a, T, H, W) -> (N, b, T', H', W').
+
+    Kernels are odd; the stride is the same in both directions of space, and in time only of kernels of one frame.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: Sizes3, stride: Sizes3 = ONES, groups: int = 1) -> None:
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, a, T, H, W) -> (N, b, T', H', W')."""
+        if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() == 0:
+            return super().forward(x)
+        return convolve(x, self.weight, None, self.stride, self.groups)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes3 = ONES, groups: int = 1) -> Tensor:
+    """As `Convolution`, on a CPU: (N, a, T, H, W) and a weight (b, a / groups, k, l, l) -> (N, b, T', H', W')."""
+    frames, height, width = weight.shape[2:]
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    if frames == 1:
+        x = x[:, :, :: stride[0]]
+    if (frames, height, width) == ONES and groups == 1:
+        x = x[..., :: stride[1], :: stride[2]]
+        return F.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+    if frames == 1:
+        images = x.movedim(1, 2).flatten(0, 1)
+        y = F.conv2d(images, weight[:, :, 0], bias, stride[1:], (height // 2, width // 2), groups=groups)
+        return y.unflatten(0, (len(x), -1)).movedim(2, 1)
+    if (height, width) == (1, 1):
+        y = F.conv2d(x.flatten(3), weight[..., 0], bias, 1, (frames // 2, 0), groups=groups)
+        return y.unflatten(3, x.shape[3:])
+    padding = (frames // 2, height // 2, width // 2)
+    if groups == len(weight) > 1 and torch.is_grad_enabled():
+        y = _Depthwise.apply(x, weight, stride[1:], padding)
+        return y if bias is None else y + bias[:, None, None, None]
+    return F.conv3d(x, weight, bias, stride, padding, groups=groups)
+
+
+class _Depthwise(torch.autograd.Function):
+    """Depthwise convolution without a stride in time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: Sizes3) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv3d(x, weight, None, (1, *stride), padding, groups=len(weight))
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        g = g.contiguous(memory_format=torch.channels_last_3d)
+        of_x = _gradient_of_input(g, x, weight, ctx.stride, ctx.padding) if ctx.needs_input_grad[0] else None
+        of_weight = _gradient_of_weight(g, x, weight, ctx.stride, ctx.padding) if ctx.needs_input_grad[1] else None
+        return of_x, of_weight, None, None
+
+
+def _gradient_of_input(g: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: Sizes3) -> Tensor:
+    if stride != (1, 1):
+        spread = torch.zeros_like(x)
+        spread[..., :: stride[0], :: stride[1]] = g
+        g = spread
+    return F.conv3d(g, weight.flip(2, 3, 4), None, 1, padding, groups=len(weight))
+
+
+def _gradient_of_weight(g: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: Sizes3) -> Tensor:
+    result = torch.zeros_like(weight)
+    frames = x.shape[2]
+    frames_of_x, frames_of_g = x.movedim(1, 2), g.movedim(1, 2)  # (N, T, C, H, W)
+    for place in range(weight.shape[2]):
+        offset = place - padding[0]
+        first, last = max(0, offset), frames + min(0, offset)  # frames of x that meet this part of the kernel
+        if first < last:
+            _, part, _ = torch.ops.aten.convolution_backward(
+                frames_of_g[:, first - offset : last - offset].flatten(0, 1),
+                frames_of_x[:, first:last].flatten(0, 1),
+                weight[:, :, place], None, stride, padding[1:], (1, 1), False, (0, 0), len(weight),
+                (False, True, False),
+            )  # fmt: skip
+            result[:, :, place] = part
+    return result
