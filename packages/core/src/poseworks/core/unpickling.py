@@ -3,11 +3,13 @@
 A pickle is a program for a stack machine (Python's `pickletools` describes its instructions). This is that machine
 without its dangerous half: no function is looked up or called. A global may be one of a short list of names, each of
 which stands for a rule written in unpickling_rules.py; any other is refused by name. So is everything that would make
-an instance of a class or ask for outside data.
+an instance of a class or ask for outside data. Instances of classes that the caller names become `StandIn`s: the name
+of the class and the attributes, none of its code.
 
 Values: dict, OrderedDict (as dict), list, tuple, set, frozenset, str, bytes, bytearray, int, float, complex, bool,
-None, and NumPy arrays, scalars and dtypes (of numbers, text, bytes, times, objects; not structured). Pickles of Python
-2, where text and bytes are one type, are read as latin-1. Protocols 0 to 5.
+None, and NumPy arrays, scalars and dtypes (of numbers, text, bytes, times, objects; not structured); torch tensors, as
+arrays (unpickling_torch.py). Pickles of Python 2, where text and bytes are one type, are read as latin-1. Protocols 0
+to 5.
 
 Memory is bounded: a length is compared with the bytes that are left before anything is made, the number of
 instructions is limited, and so is the file. Data sets of gigabytes need little more than what is made of them: the file
@@ -38,6 +40,7 @@ from poseworks.core.unpickling_rules import (
     Global,
     Pending,
     Raw,
+    StandIn,
     array_from_state,
     checked_key,
     dtype_with_state,
@@ -54,12 +57,19 @@ RAW_BYTES = 1 << 12  # longer bytes are not copied before it is known what they 
 _SHORT_TEXT, _MANY_TEXTS = 64, 1 << 16
 
 
-def restricted_load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, mapped: bool = False) -> Any:
+def restricted_load(
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    mapped: bool = False,
+    stand_ins: tuple[str, ...] = (),
+) -> Any:
     """The value in a pickle file, made without running any code.
 
     Args:
         max_bytes: of the file.
         mapped: large arrays are views of the file, not copies. Copy what is to outlive a change of the file.
+        stand_ins: modules, with those below them, whose classes' instances become `StandIn`s.
 
     Raises:
         FormatError: it is damaged, too large, or holds anything but plain values and arrays; the message names it.
@@ -67,7 +77,7 @@ def restricted_load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES,
     """
     source = Path(path)
     try:
-        return _Machine(_mapped(source, max_bytes), mapped=mapped).run()
+        return _Machine(_mapped(source, max_bytes), mapped=mapped, stand_ins=stand_ins).run()
     except FormatError as error:
         raise FormatError(f"{source}: {error}") from error
 
@@ -125,13 +135,13 @@ def _mapped(source: Path, max_bytes: int) -> memoryview:
         raise DataError(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
 
-def restricted_loads(data: bytes | memoryview) -> Any:
-    """The value that pickled bytes hold, made without running any code.
+def restricted_loads(data: bytes | memoryview, *, stand_ins: tuple[str, ...] = ()) -> Any:
+    """The value that pickled bytes hold, made without running any code; `stand_ins` as for `restricted_load`.
 
     Raises:
         FormatError: they are damaged, or hold anything but plain values and arrays; the message names it.
     """
-    return _Machine(memoryview(data)).run()
+    return _Machine(memoryview(data), stand_ins=stand_ins).run()
 
 
 class _Machine:
@@ -143,7 +153,9 @@ class _Machine:
         mapped: bool = False,
         take_items: Callable[[list[Any]], None] | None = None,
         remembered: frozenset[int] | None = None,
+        stand_ins: tuple[str, ...] = (),
     ) -> None:
+        self.stand_ins = stand_ins
         self.data, self.at, self.mapped = data, 0, mapped
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
@@ -311,8 +323,10 @@ class _Machine:
 
     def find(self, module: str, name: str) -> None:
         """Puts a name on the stack if it is on the list."""
-        full = f"{module}.{name}".replace("numpy._core.", "numpy.core.").replace("__builtin__.", "builtins.")
-        if full not in CALLS and full != "numpy.ndarray":
+        full = f"{module}.{name}"
+        for new, old in _RENAMED:
+            full = full.replace(new, old)
+        if full not in CALLS and full != "numpy.ndarray" and not self.stands_in(full):
             raise FormatError(
                 f"pickle: refers to {module[:80]}.{name[:80]}, which is refused; nothing was run. "
                 "Expected plain values and arrays."
@@ -320,6 +334,18 @@ class _Machine:
         self.push(Global(full))
         if full == "numpy.core.multiarray._reconstruct" and self.remembered is not None:
             self.reconstruct = self.stack[-1]
+
+    def stands_in(self, full: str) -> bool:
+        """Whether a name is of a class whose instances are replaced, or needed to say so."""
+        return bool(self.stand_ins) and (full in _INSTANCE or full.startswith(tuple(f"{m}." for m in self.stand_ins)))
+
+    def instance(self) -> None:
+        """NEWOBJ: an instance of a class, without arguments; BUILD gives it its attributes."""
+        arguments, kind = self.stack.pop(), self.stack.pop()
+        what = kind.name if isinstance(kind, Global) else type(kind).__name__
+        if what in _INSTANCE or not self.stands_in(what) or arguments != ():
+            raise FormatError(f"pickle: NEWOBJ (an instance of {what[:80]}) refused; nothing was run.")
+        self.push(StandIn(what))
 
     def whole_array(self, at: int) -> bool:
         """Makes the array whose twenty instructions begin here, if they are the usual ones and nothing refers to them.
@@ -368,6 +394,11 @@ class _Machine:
     def reduce(self) -> None:
         """REDUCE: a name from the list, applied by the rule that it stands for."""
         arguments, function = self.stack.pop(), self.stack.pop()
+        if isinstance(function, Global) and function.name == _INSTANCE[0] and isinstance(arguments, Arguments):
+            # (class, object, None): what NEWOBJ is in protocols 0 and 1
+            self.stack += [arguments[0], ()]
+            self.instance()
+            return
         if not isinstance(function, Global) or not isinstance(arguments, tuple) or function.name not in CALLS:
             what = function.name if isinstance(function, Global) else type(function).__name__
             raise FormatError(f"pickle: calls {what}, which is refused; nothing was run.")
@@ -378,6 +409,11 @@ class _Machine:
     def build(self) -> None:
         """BUILD: completes an array or a dtype."""
         state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, StandIn):
+            if type(state) is not dict or not all(type(key) is str for key in state):
+                raise FormatError(f"pickle: gives {target.name} a state that is no dict of attributes.")
+            target.state = state
+            return
         if not isinstance(state, Arguments) or any(isinstance(part, Global) for part in state):
             state = finished(state)
         if not isinstance(target, Pending) or not isinstance(state, tuple):
@@ -504,6 +540,7 @@ _STEPS: Mapping[int, Callable[[_Machine], None]] = {
     ord("c"): lambda m: m.find(m.line().decode(), m.line().decode()),
     0x93: lambda m: m.find_on_stack(),
     ord("R"): lambda m: m.reduce(),
+    0x81: lambda m: m.instance(),
     ord("b"): lambda m: m.build(),
     # protocol and frame: nothing to do
     0x80: lambda m: m.unpack("B"),
@@ -520,11 +557,12 @@ _ARRAY = re.compile(
 )
 _AFTER_ARRAY = re.compile(_PUT + rb"t" + _PUT + rb"b", re.DOTALL)
 _PLACES = 6
+_RENAMED = (("numpy._core.", "numpy.core."), ("__builtin__.", "builtins."), ("copy_reg.", "copyreg."))
+_INSTANCE = ("copyreg._reconstructor", "builtins.object")  # besides the class, in protocols 0 and 1
 _TAKES_RAW = ("numpy.core.numeric._frombuffer",)
 _REFUSED: Mapping[int, str] = {
     ord("i"): "INST (a class instance)",
     ord("o"): "OBJ (a class instance)",
-    0x81: "NEWOBJ (a class instance)",
     0x92: "NEWOBJ_EX (a class instance)",
     ord("P"): "PERSID (outside data)",
     ord("Q"): "BINPERSID (outside data)",
@@ -570,7 +608,7 @@ def _places_used(data: memoryview) -> frozenset[int]:
 # How long the arguments of each instruction are: so many bytes, a count and so many bytes, so many lines.
 _FIXED: Mapping[int, int] = {
     **dict.fromkeys(b"(012N]lae)t}dsuRb", 0),
-    **dict.fromkeys((0x88, 0x89, 0x85, 0x86, 0x87, 0x8F, 0x90, 0x91, 0x93, 0x94), 0),
+    **dict.fromkeys((0x81, 0x88, 0x89, 0x85, 0x86, 0x87, 0x8F, 0x90, 0x91, 0x93, 0x94), 0),
     **dict.fromkeys((*b"Khq", 0x80), 1),
     ord("M"): 2,
     **dict.fromkeys(b"Jrj", 4),

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import FormatError
+from poseworks.core.unpickling_torch import rebuilt, storage_from_bytes
 
 MARK = object()
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[SU][0-9]{0,9}|[mM]8|O8?|O4|\?)")
@@ -37,6 +38,16 @@ class Global:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+class StandIn:
+    """An instance of a class that is not made: the class's name, and the attributes that the pickle gives it."""
+
+    __slots__ = ("name", "state")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: dict[str, Any] = {}
 
 
 class Raw:
@@ -277,4 +288,6 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "builtins.set": lambda items=(): set(_members(items)),
     "builtins.frozenset": lambda items=(): frozenset(_members(items)),
     "collections.OrderedDict": _call_dict,
+    "torch._utils._rebuild_tensor_v2": rebuilt,
+    "torch.storage._load_from_bytes": storage_from_bytes,
 }

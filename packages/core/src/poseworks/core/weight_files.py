@@ -22,9 +22,9 @@ from torch import Tensor
 
 from poseworks.core.errors import CheckpointError, PoseworksError
 from poseworks.core.formats.reading import read_npz
+from poseworks.core.unpickling_torch import LEGACY_MAGIC
 
 LARGEST_HEADER = 100_000_000  # bytes; safetensors' own bound
-LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
 _OTHER_KINDS = (
     (b"\x89HDF", "an HDF5 file"),
     (b"\x93NUMPY", "a NumPy array"),

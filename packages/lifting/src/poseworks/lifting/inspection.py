@@ -38,7 +38,7 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
 
 def _is_bare_pickle(file: Path) -> bool:
     """Whether it is a pickle, of any protocol that data sets come in, but not one that torch wrote."""
-    from poseworks.core.weight_files import LEGACY_MAGIC
+    from poseworks.core.unpickling_torch import LEGACY_MAGIC
 
     try:
         with file.open("rb") as stream:
