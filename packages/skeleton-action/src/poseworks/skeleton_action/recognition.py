@@ -16,8 +16,9 @@ from poseworks.skeleton_action.answers import read_answer
 from poseworks.skeleton_action.keypoints import annotation_of, layout_keypoints
 from poseworks.skeleton_action.layouts import Stream
 from poseworks.skeleton_action.preparation import Flavour, Preparation
-from poseworks.skeleton_action.settings import RecognizeSettings, Views
+from poseworks.skeleton_action.settings import RecognizeSettings
 from poseworks.skeleton_action.timeline import Timeline
+from poseworks.skeleton_action.views import Views
 from poseworks.skeleton_action.windows import WindowAnswer, WindowReader, checked_network, read_windows, reader_of
 
 _LONG_S = 15.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from poseworks.core.errors import ConfigError
-from poseworks.skeleton_action.settings import Preset
+from poseworks.skeleton_action.views import Preset
 
 if TYPE_CHECKING:
     from poseworks.skeleton_action.settings import RecognizeSettings

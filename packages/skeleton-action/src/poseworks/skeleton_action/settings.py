@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, ValidationError, model_validator
 
 from poseworks.core.config import describe_faults
 from poseworks.core.errors import ConfigError
+from poseworks.skeleton_action.views import PRESETS, Preset, Views
 
 if TYPE_CHECKING:
     from typing import Self
 
 DEFAULT_MODEL = "x3d-shallow-open"
-
-Preset = Literal["fast", "accurate"]
-
-
-@dataclass(frozen=True)
-class Views:
-    """How often a recording or a window is looked at; the answer is the mean.
-
-    Attributes:
-        clips: repeats with other frames of it.
-        mirror: each clip once more in a mirror.
-    """
-
-    clips: int = 1
-    mirror: bool = False
-
-    @property
-    def count(self) -> int:
-        """Runs of the network."""
-        return 2 * self.clips if self.mirror else self.clips
-
-
-PRESETS = MappingProxyType({"fast": Views(1, False), "accurate": Views(10, True)})
-"""What the presets stand for; ``accurate`` is the published test."""
 
 
 class RecognizeSettings(BaseModel, frozen=True, extra="forbid"):

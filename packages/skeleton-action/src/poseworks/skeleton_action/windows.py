@@ -26,7 +26,8 @@ from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.heatmaps import draw
 from poseworks.skeleton_action.preparation import Preparation
 from poseworks.skeleton_action.sampling import sample_frames
-from poseworks.skeleton_action.settings import RecognizeSettings, Views
+from poseworks.skeleton_action.settings import RecognizeSettings
+from poseworks.skeleton_action.views import Views
 from poseworks.skeleton_action.volumes import EPSILON, framed
 
 Frames: TypeAlias = NDArray[np.intp]
