@@ -69,7 +69,7 @@ def body_arrays(data: BodyData) -> dict[str, Array]:
 
 
 def write_body_pickle(path: Path, arrays: Mapping[str, Any], protocol: int = 2) -> None:
-    """An official .pkl of these arrays: the regressor sparse, the float arrays objects of chumpy, one of them a view."""
+    """An official .pkl of these arrays: the regressor sparse, float arrays as chumpy's objects, one of them a view."""
     with foreign_classes() as (ch, select, csc):
         stored: dict[str, Any] = {"bs_type": "lrotmin", "bs_style": "lbs", **arrays}
         for name in ("v_template", "posedirs", "weights", "J"):
@@ -79,7 +79,7 @@ def write_body_pickle(path: Path, arrays: Mapping[str, Any], protocol: int = 2) 
             a=ch(x=shapedirs), idxs=np.arange(shapedirs.size), preferred_shape=shapedirs.shape, _dirty_vars={"a"}
         )
         stored["J_regressor"] = csc(**csc_parts(np.asarray(arrays["J_regressor"])), maxprint=50)
-        path.write_bytes(pickle.dumps(stored, protocol))
+        path.write_bytes(foreign_pickle(stored, protocol))
 
 
 def csc_parts(matrix: Array) -> dict[str, Any]:
@@ -101,24 +101,31 @@ class _Attributes:
         self.__dict__.update(attributes)
 
 
+# Classes pickle by the name of a module that exists; the pickle then gets the name that is meant, of equal length.
+_NAMES = {"chumpy_ch": "Ch", "chumpy_reordering": "Select", "scipy_sparse_csc": "csc_matrix"}
+
+
 @contextmanager
 def foreign_classes() -> Iterator[tuple[type[_Attributes], ...]]:
-    """Stand-ins of chumpy.ch.Ch, chumpy.reordering.Select and scipy.sparse.csc.csc_matrix that pickle under these names."""
-    names = (("chumpy.ch", "Ch"), ("chumpy.reordering", "Select"), ("scipy.sparse.csc", "csc_matrix"))
-    made, kept = [], {}
-    for module, name in names:
-        kept[module] = sys.modules.get(module)
-        sys.modules[module] = ModuleType(module)
-        made.append(type(name, (_Attributes,), {"__module__": module}))
-        setattr(sys.modules[module], name, made[-1])
+    """Classes that `foreign_pickle` stores as chumpy's Ch and Select and scipy's csc_matrix."""
     try:
+        made = []
+        for module, name in _NAMES.items():
+            sys.modules[module] = ModuleType(module)
+            made.append(type(name, (_Attributes,), {"__module__": module}))
+            setattr(sys.modules[module], name, made[-1])
         yield tuple(made)
     finally:
-        for module, old in kept.items():
-            if old is None:
-                del sys.modules[module]
-            else:
-                sys.modules[module] = old
+        for module in _NAMES:
+            sys.modules.pop(module, None)
+
+
+def foreign_pickle(value: Any, protocol: int = 2) -> bytes:
+    """The pickle of a value that holds instances of `foreign_classes`, within their block."""
+    data = pickle.dumps(value, protocol)
+    for module in _NAMES:
+        data = data.replace(module.encode(), module.replace("_", ".").encode())
+    return data
 
 
 def _closed_surface() -> NDArray[np.int32]:
