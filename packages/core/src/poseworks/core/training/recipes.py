@@ -17,6 +17,7 @@ import torch
 from pydantic import BaseModel, RootModel
 from torch import nn
 
+from poseworks.core.cli import remark
 from poseworks.core.config import read_config
 from poseworks.core.errors import ConfigError
 from poseworks.core.training.loop import Task, TrainResult, train
@@ -73,6 +74,7 @@ class RecipeTask(Task, Protocol[TrainableOut]):
     """A task that a recipe describes. There may be as well:
 
     - ``depends_on() -> dict``: what the weights depend on beside recipe and data, as JSON; the same on resume;
+    - ``notes() -> list of sentences``: what a user has to know before it begins, printed on stderr;
     - ``save_more(folder, run)``: writes what is kept beside the network.
     """
 
@@ -136,6 +138,9 @@ class RecipeTrainer(Generic[AnyRecipe, Trainable]):
         task = self.task(recipe, data)
         described: dict[str, Any] = recipe.model_dump(mode="json", exclude={"training"})
         depends_on = getattr(task, "depends_on", dict)
+        if place().rank == 0:
+            for note in getattr(task, "notes", list)():
+                remark(f"{recipe.name}: {note}", quiet=quiet)
         run = train(
             task, task.settings(), folder, resume=resume, overwrite=overwrite, recipe=described | depends_on(),
             device=device, quiet=quiet,

@@ -1,0 +1,126 @@
+"""Recipes on annotation files: those of the published tables, and any data set in their layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from poseworks.core.training import BaseRecipe
+from poseworks.skeleton_action.c3d_light import C3DLightConfig
+from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, Stream
+from poseworks.skeleton_action.preparation import Flavour, Preparation
+from poseworks.skeleton_action.slowonly import SlowOnlyConfig
+from poseworks.skeleton_action.x3d_shallow import X3DShallowConfig
+
+if TYPE_CHECKING:
+    from typing import Self
+
+PublishedSet = Literal["gym", "ntu60", "ntu120", "ucf101", "hmdb51", "diving48", "k400"]
+Measure = Literal["top_k_accuracy", "mean_class_accuracy"]
+FEW_PASSES = 120  # over the data: half of what the published runs take
+
+
+class Data(BaseModel, frozen=True, extra="forbid"):
+    """Which recordings.
+
+    Attributes:
+        set: a published data set, looked for in POSEWORKS_DATA; ``own``: the annotation file that --data names, whose
+            classes are those of the network.
+        train, test: names of its splits.
+    """
+
+    set: PublishedSet | Literal["own"]
+    train: str
+    test: str
+
+
+class Repeated(BaseModel, frozen=True, extra="forbid"):
+    """Classes from `first` to `last` count `times` in a pass."""
+
+    first: NonNegativeInt
+    last: NonNegativeInt
+    times: PositiveInt
+
+
+class Claim(BaseModel, frozen=True, extra="forbid"):
+    """What was published for a recipe, with 10 clips, each mirrored as well.
+
+    Attributes:
+        source: whose figure.
+        measure: top-1 for ``top_k_accuracy``.
+        percent: of this stream.
+        fused_percent: of joint and limb together, 1 : 1.
+    """
+
+    source: str
+    measure: Measure = "top_k_accuracy"
+    percent: PositiveFloat
+    fused_percent: PositiveFloat | None = None
+
+
+class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
+    """A network on volumes trained as published (Duan et al. 2022, and the code lines mmaction and pyskl).
+
+    Attributes:
+        stream, flavour: see `Preparation`.
+        limbs: other limbs, or another order, than the published configurations'.
+        train_size, test_size: height and width of a volume.
+        repeat: an epoch goes through the data so many times.
+        repeated_classes: that count more often.
+        lr_batch: samples a step, in all processes together, that ``training.learning_rate`` is meant for; for another
+            number it is scaled.
+        lr_drops: the rate is divided by 10 after each of these epochs (with the schedule ``constant``).
+        begin_with: weights to go on from, as `load` takes them; the last layer is new.
+        validation: measures the test split while it trains, with one clip a recording.
+        validation_passes: over the data, from one validation to the next.
+        workers: processes that prepare samples; no weight depends on them.
+        claims: what was published.
+    """
+
+    kind: Literal["published_actions"]
+    data: Data
+    stream: Stream
+    flavour: Flavour = "mmaction"
+    limbs: tuple[tuple[int, int], ...] | None = None
+    network: Annotated[SlowOnlyConfig | C3DLightConfig | X3DShallowConfig, Field(discriminator="kind")]
+    train_size: PositiveInt = 56
+    test_size: PositiveInt = 64
+    repeat: PositiveInt = 1
+    repeated_classes: tuple[Repeated, ...] = ()
+    lr_batch: PositiveInt
+    lr_drops: tuple[PositiveInt, ...] = ()
+    begin_with: str | None = None
+    validation: bool = False
+    validation_passes: PositiveInt = 10
+    workers: NonNegativeInt = Field(2, exclude=True)
+    claims: tuple[Claim, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.training.keep == "best" and not self.validation:
+            raise ValueError("training.keep: the best weights are found by validation; allow it with validation = true")
+        if self.lr_drops and self.training.schedule != "constant":
+            raise ValueError("lr_drops: need training.schedule = 'constant'")
+        if self.training.epochs is None:
+            raise ValueError("training.epochs: missing; these recipes are counted in them")
+        channels = self.layout.channels(self.stream)
+        if self.network.in_channels != channels:
+            raise ValueError(f"network.in_channels: expected {channels}, one a {self.stream}")
+        return self
+
+    @property
+    def layout(self) -> JointLayout:
+        """Joints and limbs."""
+        return COCO_LAYOUT if self.limbs is None else COCO_LAYOUT.model_copy(update={"limbs": self.limbs})
+
+    @property
+    def passes(self) -> int:
+        """Over the data."""
+        return (self.training.epochs or 0) * self.repeat
+
+    def preparation(self, labels: tuple[str, ...] = ()) -> Preparation:
+        """What the trained weights are fed with; `labels` are the names of the classes."""
+        return Preparation(
+            stream=self.stream, flavour=self.flavour, layout=self.layout, size=self.test_size, labels=labels
+        )
