@@ -23,12 +23,11 @@ from poseworks.skeleton_action.answers import Answer, read_answer
 from poseworks.skeleton_action.drawing import draw_volumes
 from poseworks.skeleton_action.geometry import Box, Sample, compact_box, flip, take_frames
 from poseworks.skeleton_action.head import HeatmapNetwork
-from poseworks.skeleton_action.heatmaps import draw
 from poseworks.skeleton_action.preparation import Preparation
 from poseworks.skeleton_action.sampling import sample_frames
 from poseworks.skeleton_action.settings import RecognizeSettings
 from poseworks.skeleton_action.views import Views
-from poseworks.skeleton_action.volumes import EPSILON, framed
+from poseworks.skeleton_action.volumes import EPSILON, checked_annotation, draw_views, framed
 
 Frames: TypeAlias = NDArray[np.intp]
 
@@ -115,14 +114,11 @@ class WindowReader:
 
         Raises:
             NotScored: nothing was drawn, or too little of anybody is seen.
-            ShapeError: the window has other joints than the network's.
+            SkeletonError: the window has other joints than the network reads.
+            DataError: nobody is in it, or its image shape is (width, height).
         """
         p = self._preparation
-        if window.num_joints != p.layout.num_joints:
-            raise ShapeError(
-                f"annotation: {window.num_joints} joints, and the network reads {p.layout.num_joints} "
-                f"({p.layout.skeleton}). Convert the poses, or take another network."
-            )
+        window = checked_annotation(window, p.layout)
         clips = sample_frames(window.num_frames, p.clip_len, self._views.clips, p.flavour).reshape(-1, p.clip_len)
         frames = np.unique(clips)
         sample = take_frames(window, frames)
@@ -197,12 +193,11 @@ class WindowReader:
         sample = replace(placed, keypoints=placed.keypoints[:, rows], scores=placed.scores[:, rows])
         if mirrored and p.flavour == "mmaction":
             sample = flip(sample, p.layout)
-        epsilon = EPSILON[p.flavour]
         if self._device.type == "cpu":
-            volume = torch.from_numpy(draw(sample, p.layout, p.stream, sigma=p.sigma, epsilon=epsilon))
+            volume = torch.from_numpy(draw_views(sample, p))
         else:
             points, scores = (torch.from_numpy(a)[None].to(self._device) for a in (sample.keypoints, sample.scores))
-            volume = draw_volumes(points, scores, sample.size, p.layout, p.stream, p.sigma, epsilon)
+            volume = draw_volumes(points, scores, sample.size, p.layout, p.stream, p.sigma, EPSILON[p.flavour])
         if mirrored and p.flavour == "pyskl":
             volume = volume[:, p.layout.flip(p.stream)].flip(-1)
         return volume
