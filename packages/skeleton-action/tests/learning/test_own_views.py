@@ -81,7 +81,8 @@ def test_other_motion_and_standing_still_are_no_class(generator: torch.Generator
 def person() -> Tensor:
     """(17, 3) upright, its left at +x, and so looking along -y."""
     places = {
-        "pelvis": (0, 0, 0.9), "spine": (0, 0, 1.1), "thorax": (0, 0, 1.4), "neck": (0, 0, 1.5), "head_top": (0, 0, 1.7),
+        "pelvis": (0, 0, 0.9), "spine": (0, 0, 1.1), "thorax": (0, 0, 1.4),
+        "neck": (0, 0, 1.5), "head_top": (0, 0, 1.7),
     }  # fmt: skip
     for side, x in (("left", 0.2), ("right", -0.2)):
         for joint, z in (

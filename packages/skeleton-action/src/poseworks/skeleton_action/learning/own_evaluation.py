@@ -22,7 +22,7 @@ from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.own_views import coco_joints, face_points
 from poseworks.skeleton_action.preparation import Preparation, UnknownRule
-from poseworks.skeleton_action.volumes import test_volumes
+from poseworks.skeleton_action.volumes import draw_views, sample_to_test
 
 PIECE = 75  # frames: other motion is cut to pieces as long as most exercises
 CAMERAS_A_CLIP = 3
@@ -41,7 +41,7 @@ FAMILIARITY: Mapping[Literal["probability", "energy"], Callable[[Tensor], Tensor
 def logits_of(network: HeatmapNetwork, annotations: Iterable[Annotation]) -> Tensor:
     """(N, classes) logits of one plain view of each recording."""
     p = network.preparation
-    views = (test_volumes(annotation, p.stream, 1, False, p.flavour) for annotation in annotations)
+    views = (draw_views(sample_to_test(annotation, p), p) for annotation in annotations)
     return torch.cat([network(torch.from_numpy(volumes)) for volumes in views])
 
 

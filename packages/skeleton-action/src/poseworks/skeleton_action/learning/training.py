@@ -47,7 +47,8 @@ def _published_task(recipe: PublishedActions, data: str | os.PathLike[str] | Non
 
 
 def _save(network: HeatmapNetwork, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
-    save(network, folder, readme=readme, overwrite=overwrite)
+    """Our own weights, which alone have a rule for other motion, in half precision, as they are shipped."""
+    save(network, folder, readme=readme, half=network.preparation.unknown is not None, overwrite=overwrite)
 
 
 train_recipe = RecipeTrainer(RECIPES, _task, _save)
