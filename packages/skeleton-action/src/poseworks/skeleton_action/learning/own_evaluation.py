@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from poseworks.core.motion_data import Split, read_clips, read_pairs
 from poseworks.core.training.cameras import CameraSampling, draw_views
+from poseworks.skeleton_action import volumes
 from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.own_views import coco_joints, face_points
 from poseworks.skeleton_action.preparation import Preparation, UnknownRule
-from poseworks.skeleton_action.volumes import draw_views, sample_to_test
 
 PIECE = 75  # frames: other motion is cut to pieces as long as most exercises
 CAMERAS_A_CLIP = 3
@@ -41,8 +41,8 @@ FAMILIARITY: Mapping[Literal["probability", "energy"], Callable[[Tensor], Tensor
 def logits_of(network: HeatmapNetwork, annotations: Iterable[Annotation]) -> Tensor:
     """(N, classes) logits of one plain view of each recording."""
     p = network.preparation
-    views = (draw_views(sample_to_test(annotation, p), p) for annotation in annotations)
-    return torch.cat([network(torch.from_numpy(volumes)) for volumes in views])
+    views = (volumes.draw_views(volumes.sample_to_test(annotation, p), p) for annotation in annotations)
+    return torch.cat([network(torch.from_numpy(view)) for view in views])
 
 
 def labels_of(annotations: Iterable[Annotation]) -> Tensor:
