@@ -12,6 +12,8 @@ from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from poseworks.core.body_models.data import BodyData, BodyInfo
+    from poseworks.core.body_models.files import read_body, read_extra_regressor, read_h36m_regressor
+    from poseworks.core.body_models.levels import MeshLevels, SparseRows, mesh_levels
     from poseworks.core.body_models.loading import load_body
     from poseworks.core.body_models.motion import BodyMotion
     from poseworks.core.body_models.prior import PosePrior, pose_prior
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "data": ("BodyData", "BodyInfo"),
+    "files": ("read_body", "read_extra_regressor", "read_h36m_regressor"),
+    "levels": ("MeshLevels", "SparseRows", "mesh_levels"),
     "loading": ("load_body",),
     "motion": ("BodyMotion",),
     "prior": ("PosePrior", "pose_prior"),
@@ -33,10 +37,16 @@ __all__ = [
     "BodyInfo",
     "BodyMotion",
     "JointRegressor",
+    "MeshLevels",
     "PosePrior",
     "PosedBody",
+    "SparseRows",
     "load_body",
+    "mesh_levels",
     "pose_prior",
+    "read_body",
+    "read_extra_regressor",
+    "read_h36m_regressor",
 ]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
 from types import MappingProxyType
@@ -12,14 +13,33 @@ from numpy.typing import NDArray
 
 from poseworks.core.body_models.data import BodyData, BodyInfo
 from poseworks.core.body_models.regressors import JointRegressor
+from poseworks.core.errors import FormatError
 from poseworks.core.formats.reading import read_npz
 from poseworks.core.skeletons import H36M_17
+
+_KEYS = (
+    "v_template", "f", "weights", "J_regressor", "shapedirs", "J_regressor_h36m", "extra_vertex_ids", "lod1_f", "lod2_f"
+)  # fmt: skip
 
 
 @cache
 def free_body() -> BodyData:
     """The free body: SMPL's joint tree, axes and array sizes; its vertex numbers and betas mean something else."""
-    arrays = _shipped("free_body.npz")
+    return free_body_of(_shipped("free_body.npz"), "free_body.npz")
+
+
+def free_body_of(arrays: Mapping[str, NDArray[Any]], source: str) -> BodyData:
+    """The free body from the arrays of its file.
+
+    Raises:
+        FormatError: one is missing or has another shape.
+    """
+    missing = [key for key in _KEYS if key not in arrays]
+    if missing:
+        raise FormatError(f"{source}: a free body without {', '.join(missing)}.")
+    joints = arrays["J_regressor_h36m"]
+    if joints.shape != (H36M_17.num_joints, len(arrays["v_template"])):
+        raise FormatError(f"{source}: J_regressor_h36m: expected 17 rows, a column a vertex, got {joints.shape}.")
     return BodyData(
         v_template=arrays["v_template"],
         shapedirs=arrays["shapedirs"],
@@ -27,10 +47,10 @@ def free_body() -> BodyData:
         J_regressor=arrays["J_regressor"],
         weights=arrays["weights"],
         faces=arrays["f"],
-        extra_vertices=tuple(arrays["extra_vertex_ids"].tolist()),
-        info=BodyInfo("free", source="free_body.npz", licence="Apache-2.0"),
+        extra_vertices=tuple(arrays["extra_vertex_ids"].reshape(-1).tolist()),
+        info=BodyInfo("free", source=source, licence="Apache-2.0"),
         lower_faces=(arrays["lod1_f"], arrays["lod2_f"]),
-        regressors=MappingProxyType({H36M_17.name: JointRegressor(arrays["J_regressor_h36m"], H36M_17.joint_names)}),
+        regressors=MappingProxyType({H36M_17.name: JointRegressor(joints, H36M_17.joint_names)}),
     )
 
 

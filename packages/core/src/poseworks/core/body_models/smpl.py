@@ -136,6 +136,11 @@ class SMPL(nn.Module):
         self.hidden_vertices = 0  # of a subset: the first 21 are there for the joints alone
 
     @property
+    def v_template(self) -> Tensor:
+        """(V, 3) vertices at rest with betas 0."""
+        return self.surface.template[self.hidden_vertices :]
+
+    @property
     def num_betas(self) -> int:
         """The most betas that it takes."""
         return self.joint_shapedirs.shape[0]
