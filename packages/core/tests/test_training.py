@@ -122,6 +122,8 @@ def test_the_steps_schedule_keeps_a_rate_up_to_and_with_its_boundary() -> None:
     ("fields", "message"),
     [
         ({"schedule": "exponential"}, "decay_steps is needed"),
+        ({"optimizer": "sgd"}, "momentum is needed by the optimizer sgd, and by no other"),
+        ({"momentum": 0.9}, "momentum is needed by the optimizer sgd, and by no other"),
         ({"decay_steps": 5}, "decay_steps is needed by the schedule exponential, and by no other"),
         ({"schedule": "steps"}, "boundaries and rates are needed"),
         ({"schedule": "steps", "boundaries": (5,)}, "boundaries and rates are needed"),
@@ -145,6 +147,9 @@ def test_optimizers_are_those_of_the_settings() -> None:
     everything = make_optimizer(network, TrainSettings(**BASE, optimizer="adamw_all", weight_decay=0.1))
     assert isinstance(everything, torch.optim.AdamW)
     assert [(len(g["params"]), g["weight_decay"]) for g in everything.param_groups] == [(6, 0.1)]
+    plain = make_optimizer(network, TrainSettings(**BASE, optimizer="sgd", momentum=0.9, weight_decay=0.1))
+    assert isinstance(plain, torch.optim.SGD)
+    assert [(len(g["params"]), g["momentum"], g["weight_decay"]) for g in plain.param_groups] == [(6, 0.9, 0.1)]
 
 
 def test_adam_of_tensorflow_adds_epsilon_to_the_uncorrected_root() -> None:

@@ -8,15 +8,17 @@ which is saved with it, and may be `Compact`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 
-from poseworks.core.checkpoints import Checkpoint, load_strict, read_model, save_model
+from poseworks.core.checkpoints import Checkpoint, DropRule, check_fit, load_strict, read_model, save_model
 from poseworks.core.config import describe_faults
 from poseworks.core.errors import CheckpointError, ConfigError
 
@@ -96,6 +98,36 @@ def load_saved(
         tensors = anything.whole_tensors(tensors)
     load_strict(network, tensors, source=str(folder), looks_like=looks_like)
     return ready(network, name or str(folder), content.get("model_sha256") or "")
+
+
+def load_original(
+    build: Callable[[Any], Network],
+    config: BaseModel,
+    checkpoint: Checkpoint,
+    *,
+    names: Callable[[Any], Mapping[str, str]] | None = None,
+    drop: Sequence[DropRule] = (),
+    looks_like: Callable[[Mapping[str, Tensor]], str | None] | None = None,
+) -> Network:
+    """The network of a config with the tensors of an original checkpoint, in eval mode.
+
+    It is first built without memory: sizes that single tensors claim could else ask for more than there is.
+
+    Args:
+        build: makes the network of the config.
+        names: our names -> those of the checkpoint, by ours; default: the same.
+        drop, looks_like: as in `load_strict`.
+
+    Raises:
+        CheckpointError: listing every missing, unexpected and misshapen tensor.
+    """
+    with torch.device("meta"):
+        sketch = build(config)
+    called = None if names is None else names(sketch.state_dict())
+    check_fit(sketch, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop, looks_like=looks_like)
+    built = build(config)
+    load_strict(built, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop)
+    return ready(built, checkpoint.source, checkpoint.sha256)
 
 
 def ready(network: Network, source: str, sha256: str) -> Network:
@@ -185,6 +217,18 @@ def size_of(tensors: Mapping[str, Tensor], *places: tuple[str, int], default: in
         if name in tensors and tensors[name].dim() > axis:
             return int(tensors[name].shape[axis])
     return default
+
+
+def renamed(names: Iterable[str], rules: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Each name, and what becomes of it by the rules (a regular expression, its replacement), applied in turn."""
+    listed = tuple(rules)
+    result = {}
+    for name in names:
+        other = name
+        for pattern, replacement in listed:
+            other = re.sub(pattern, replacement, other)
+        result[name] = other
+    return result
 
 
 def image_kind(tensors: Mapping[str, Tensor]) -> str | None:

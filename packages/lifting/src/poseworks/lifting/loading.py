@@ -12,15 +12,15 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from poseworks.core.checkpoints import Checkpoint, DropRule, check_fit, load_strict, read_checkpoint
+from poseworks.core.checkpoints import Checkpoint, DropRule, read_checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     image_kind,
+    load_original,
     load_saved,
     numbers_after,
     other_method,
-    ready,
     refuse_contradictions,
     saved_folder,
     size_of,
@@ -253,36 +253,18 @@ def _original(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Network:
     with sizes_from(checkpoint.source):
         if kind == "an EHGFormer":
             config: BaseModel = _ehgformer_config(checkpoint, given)
-            return _filled(EHGFormer, config, checkpoint, ehgformer_names, _EHGFORMER_DROPPED)
+            return load_original(
+                EHGFormer, config, checkpoint, names=ehgformer_names, drop=_EHGFORMER_DROPPED, looks_like=looks_like
+            )
         if kind == "an LCN":
             checkpoint = replace(checkpoint, tensors=_tensorflow_names(checkpoint.tensors))
-            return _filled(LCN, _lcn_config(checkpoint, given), checkpoint, lcn_names, _LCN_DROPPED)
+            config = _lcn_config(checkpoint, given)
+            return load_original(LCN, config, checkpoint, names=lcn_names, drop=_LCN_DROPPED, looks_like=looks_like)
         if kind == "a Distiller":
             config = _distiller_config(checkpoint.tensors)
             refuse_contradictions(config, given, f"{checkpoint.source} says")
-            return _filled(Distiller, config, checkpoint, lambda ours: {name: name for name in ours}, ())
+            return load_original(Distiller, config, checkpoint, looks_like=looks_like)
     raise other_method(checkpoint, kind, "neither an LCN nor an EHGFormer")
-
-
-def _filled(
-    network: Callable[[Any], Any],
-    config: BaseModel,
-    checkpoint: Checkpoint,
-    names: Callable[[Any], dict[str, str]],
-    drop: Sequence[DropRule],
-) -> Network:
-    """The network of a config with the tensors of an original checkpoint.
-
-    It is first built without memory: sizes that single tensors claim could else ask for more than there is.
-    """
-    with torch.device("meta"):
-        sketch = network(config)
-    called = names(sketch.state_dict())
-    check_fit(sketch, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop, looks_like=looks_like)
-    built = network(config)
-    load_strict(built, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop)
-    filled: Network = ready(built, checkpoint.source, checkpoint.sha256)
-    return filled
 
 
 def _ehgformer_config(checkpoint: Checkpoint, given: Mapping[str, Any]) -> EHGFormerConfig:

@@ -48,5 +48,7 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
                 {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
             ]
             return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate)
+        case "sgd":
+            return torch.optim.SGD(weights, lr=rate, momentum=settings.momentum or 0.0, weight_decay=decay)
         case other:
             assert_never(other)

@@ -16,9 +16,10 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
 
     Say how long with `steps`, or with `epochs` of `steps_per_epoch` steps each. The published recipes: SmoothNet and
     DeciWatch ``adam_amsgrad``, ``per_epoch``, `lr_decay` 0.95, no weight decay, the last epoch kept; LCN
-    ``adam_tensorflow``, ``exponential``, 0.96 in 32,000 steps; EHGFormer ``adamw_all``, ``per_epoch``, 0.99.
+    ``adam_tensorflow``, ``exponential``, 0.96 in 32,000 steps; EHGFormer ``adamw_all``, ``per_epoch``, 0.99; PoseC3D
+    ``sgd``, ``cosine``, `momentum` 0.9.
 
-    Optimizers: ``adamw`` decays matrices alone, not biases and norms; ``adamw_all`` decays every weight.
+    Optimizers: ``adamw`` decays matrices alone, not biases and norms; ``adamw_all`` and ``sgd`` decay every weight.
     ``adam_tensorflow`` adds epsilon (1e-8) to the root before its bias is corrected. Schedules: ``constant``;
     ``per_epoch`` multiplies the rate by `lr_decay` after each epoch; ``exponential`` is rate lr_decay^(step /
     decay_steps), falling at every step; ``steps`` takes the next of `rates` after each of `boundaries`; ``cosine``
@@ -29,7 +30,8 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     epochs: PositiveInt | None = None
     steps_per_epoch: PositiveInt | None = None
     batch_size: PositiveInt
-    optimizer: Literal["adam_amsgrad", "adam_tensorflow", "adamw", "adamw_all"] = "adam_amsgrad"
+    optimizer: Literal["adam_amsgrad", "adam_tensorflow", "adamw", "adamw_all", "sgd"] = "adam_amsgrad"
+    momentum: float | None = Field(None, ge=0, lt=1, description="sgd: share of the last update that the next keeps")
     learning_rate: PositiveFloat = 1e-3
     schedule: Literal["constant", "per_epoch", "exponential", "steps", "cosine"] = "per_epoch"
     lr_decay: float = Field(0.95, gt=0, le=1, description="per_epoch and exponential: factor of the rate")
@@ -54,6 +56,8 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     def _fits_together(self) -> TrainSettings:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
+        if (self.optimizer == "sgd") != (self.momentum is not None):
+            raise ValueError("momentum is needed by the optimizer sgd, and by no other")
         if (self.schedule == "exponential") != (self.decay_steps is not None):
             raise ValueError("decay_steps is needed by the schedule exponential, and by no other")
         if (self.schedule == "steps") != (self.boundaries is not None) or (self.rates is None) != (
