@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Device, Json, Overwrite, Quiet, Verbose
+from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.train_command import RecipeName, TrainOptions
+from poseworks.skeleton_action.build_options import BuildOptions
+from poseworks.skeleton_action.metric_names import METRICS, Metric
 from poseworks.skeleton_action.recognize_options import RecognizeOptions
+from poseworks.skeleton_action.views import Preset
 
 Confusion = Annotated[Path | None, Parameter(help="Write the confusion matrix as this SVG figure.")]
 Form = Annotated[
@@ -77,6 +80,67 @@ def train(
         "poseworks.skeleton_action.learning.training", config, options, overrides=overrides, device=device,
         overwrite=overwrite, json=json, quiet=quiet,
     )  # fmt: skip
+
+
+def build(
+    tracks: Annotated[Path, Parameter(help="Folder of files of poses, in any known format.")],
+    labels: Annotated[
+        Path, Parameter(help="CSV table: file, label, and if wanted split, subject, person, begin, end (seconds).")
+    ],
+    *,
+    output: Output,
+    preview: Annotated[Path | None, Parameter(help="The sheet. Default: OUTPUT with the ending .svg.")] = None,
+    options: BuildOptions = BuildOptions(),  # noqa: B008 (frozen)
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """An annotation file of one's own recordings, checked, for `train` and `evaluate`; with a preview sheet.
+
+    Splits are those of the table, else by its subjects, else drawn class by class. All people of a file share a
+    recording and its label, unless the table names a person. The sheet shows a recording of each class as the network
+    sees it.
+    """
+    from poseworks.skeleton_action.build_command import run_build
+
+    run_build(tracks, labels, output, preview, options, reading, overwrite=overwrite, json=json, quiet=quiet)
+
+
+def evaluate(
+    config: RecipeName,
+    checkpoint: Annotated[str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")],
+    *,
+    data: Annotated[
+        Path | None, Parameter(help="Annotation file, or folder of the data sets. Default: POSEWORKS_DATA.")
+    ] = None,
+    split: Annotated[str | None, Parameter(help="Instead of the recipe's test split.")] = None,
+    preset: Annotated[
+        Preset, Parameter(help="accurate: 10 clips and their mirror images, as published. fast: one clip.")
+    ] = "accurate",
+    metrics: Annotated[
+        tuple[Metric, ...], Parameter(consume_multiple=True, negative="", help="What is measured.")
+    ] = METRICS,
+    out: Annotated[Path | None, Parameter(help="Write a result file, which fuse reads.")] = None,
+    form: Form = "0.x",
+    confusion: Confusion = None,
+    workers: Annotated[int, Whole, Parameter(help="Processes that prepare samples.")] = 0,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The published protocol on a split of a data set: the accuracy beside the claim, with recordings counted.
+
+    mean_class_accuracy by the published rule counts a class that was only predicted as 0; beside it stands the plain
+    mean over classes that have samples.
+    """
+    from poseworks.skeleton_action.evaluate_command import EvaluateOptions, run_evaluate
+
+    options = EvaluateOptions(data, split, preset, metrics, out, form, confusion, device, workers, overwrite)
+    run_evaluate(config, checkpoint, options, json=json, quiet=quiet)
 
 
 def fuse(

@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.shapes import expect_shape
+from poseworks.skeleton_action.metric_names import METRICS, Metric
 
 Averaging = Literal["prob", "score"]
 Classes = Literal["union", "true"]
-Metric = Literal["top_k_accuracy", "mean_class_accuracy"]
 
-METRICS: tuple[Metric, ...] = ("top_k_accuracy", "mean_class_accuracy")
 TOP = (1, 5)  # k of the published figures
 
 

@@ -20,7 +20,7 @@ from poseworks.skeleton_action.learning.clips import Clips, Prepared, draw, prep
 from poseworks.skeleton_action.preparation import Preparation
 from poseworks.skeleton_action.results import Results
 from poseworks.skeleton_action.views import Views
-from poseworks.skeleton_action.volumes import testing_sample
+from poseworks.skeleton_action.volumes import sample_to_test
 
 _VIEWS_AT_ONCE = {"cpu": 1, "cuda": 40}  # on a CPU several at once are slower, a view
 
@@ -109,7 +109,7 @@ def score_split(
 
 def _test_sample(annotation: Annotation, p: Preparation, views: Views) -> Sample:
     """All clips of a recording one after the other, and, where they are drawn again, those of its mirror image."""
-    sample = testing_sample(annotation, p, views.clips)
+    sample = sample_to_test(annotation, p, views.clips)
     if not views.mirror or p.flavour == "pyskl":
         return sample
     mirrored = flip(sample, p.layout)

@@ -35,7 +35,7 @@ from poseworks.skeleton_action.loading import load
 from poseworks.skeleton_action.metrics import measure
 from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 from poseworks.skeleton_action.views import Views
-from poseworks.skeleton_action.volumes import training_sample
+from poseworks.skeleton_action.volumes import sample_to_train
 from poseworks.skeleton_action.x3d_shallow import X3DShallow, X3DShallowConfig
 
 _DROP = 0.1  # of the rate, after each of `lr_drops`
@@ -143,7 +143,7 @@ class PublishedActionsTask:
         annotation: Annotation = self.train.annotations[chosen]
         p = self.network.preparation
         rng, offsets = np.random.default_rng(seed), random.Random(seed)
-        sample = training_sample(annotation, p, rng, offsets, size=self.recipe.train_size)
+        sample = sample_to_train(annotation, p, rng, offsets, size=self.recipe.train_size)
         _label(annotation)  # raises where there is none
         return sample, annotation
 
