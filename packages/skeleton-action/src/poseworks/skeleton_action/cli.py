@@ -10,6 +10,7 @@ from poseworks.core.cli import make_app
 
 _VERBS = {
     "recognize": "What people do, from 2D poses: label, probability, time.",
+    "build": "Pose files and a table of labels as a checked data set, with a preview sheet.",
     "train": "Trains by a recipe: the name of a published configuration, or a TOML file.",
     "evaluate": "The published protocol on a data set: the accuracy beside the claim, with recordings counted.",
     "fuse": "Result files of several streams added up with weights, their order checked.",

@@ -12,14 +12,13 @@ from poseworks.core.errors import ConfigError
 from poseworks.core.files import atomic_path, refuse_existing
 from poseworks.core.progress import progress
 from poseworks.skeleton_action.confusion_figure import confusion_figure
-from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.data_sets import SplitFile, class_names, find_split, read_split
 from poseworks.skeleton_action.learning.evaluation import Scored, score_split
 from poseworks.skeleton_action.learning.own_clips import EXERCISES
 from poseworks.skeleton_action.learning.own_recipes import OwnActions
 from poseworks.skeleton_action.learning.published_recipes import Claim, PublishedActions
 from poseworks.skeleton_action.learning.recipes import Recipe, read_recipe
-from poseworks.skeleton_action.loading import load
+from poseworks.skeleton_action.loading import Network, load
 from poseworks.skeleton_action.metric_names import Metric
 from poseworks.skeleton_action.metrics import confusion_matrix, measure
 from poseworks.skeleton_action.results import ResultForm, write_results
@@ -66,9 +65,8 @@ def run_evaluate(config: str, checkpoint: str, options: EvaluateOptions, *, json
     if options.workers < 0:
         raise ConfigError(f"--workers {options.workers}: expected 0 or more.")
     recipe = read_recipe(config)
-    network = load(checkpoint)
+    network = _load(checkpoint, recipe)
     where = _place(recipe, options)
-    _fit(network, recipe, checkpoint)
     data = read_split(where, network.config.classes)
     views = PRESETS[options.preset]
     network.to(choose_device(options.device))
@@ -117,27 +115,25 @@ def _place(recipe: Recipe, options: EvaluateOptions) -> SplitFile:
             assert_never(other)
 
 
-def _fit(network: HeatmapNetwork, recipe: Recipe, checkpoint: str) -> None:
-    """Gives the network what the recipe says of its volumes.
+def _load(checkpoint: str, recipe: Recipe) -> Network:
+    """The network, told what the recipe says of its volumes.
 
     Raises:
         ConfigError: it is another network than the recipe's, or was trained on other volumes.
     """
-    own_data = isinstance(recipe, PublishedActions) and recipe.data.set == "own"
+    own_data = False
+    if isinstance(recipe, PublishedActions):
+        own_data = recipe.data.set == "own"
+        network = load(checkpoint, stream=recipe.stream, layout=recipe.layout)
+        kept = {"temperature": network.preparation.temperature, "unknown": network.preparation.unknown}
+        network.preparation = recipe.preparation(network.preparation.labels).model_copy(update=kept)
+    else:
+        network = load(checkpoint)
     left_out = {"dropout", "classes"} if own_data else {"dropout"}
     sizes, wanted = (config.model_dump(exclude=left_out) for config in (network.config, recipe.network))
     if sizes != wanted:
         raise ConfigError(f"{checkpoint}: has the sizes {sizes}, {recipe.name} {wanted}. Name the recipe that made it.")
-    if isinstance(recipe, OwnActions):
-        return  # its weights say themselves what they are fed with
-    if Path(checkpoint).is_dir() and network.preparation.stream != recipe.stream:
-        raise ConfigError(
-            f"{checkpoint}: was trained on volumes of {network.preparation.stream}s, {recipe.name} on those of "
-            f"{recipe.stream}s. Name the recipe of its stream."
-        )
-    labels = network.preparation.labels
-    temperature = network.preparation.temperature
-    network.preparation = recipe.preparation(labels).model_copy(update={"temperature": temperature})
+    return network
 
 
 def _claims(recipe: Recipe) -> Sequence[Claim]:

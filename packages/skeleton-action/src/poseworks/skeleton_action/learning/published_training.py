@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,17 +26,13 @@ from poseworks.core.training import Permutations, TrainSettings, epoch_batch, ep
 from poseworks.core.training.random import derived_seed
 from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.annotation_files import DataSet
-from poseworks.skeleton_action.c3d_light import C3DLight, C3DLightConfig
-from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.clips import Clips, Prepared, draw, prepared
 from poseworks.skeleton_action.learning.evaluation import score_split
 from poseworks.skeleton_action.learning.published_recipes import FEW_PASSES, PublishedActions
-from poseworks.skeleton_action.loading import load
+from poseworks.skeleton_action.loading import Network, build, load
 from poseworks.skeleton_action.metrics import measure
-from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 from poseworks.skeleton_action.views import Views
 from poseworks.skeleton_action.volumes import sample_to_train
-from poseworks.skeleton_action.x3d_shallow import X3DShallow, X3DShallowConfig
 
 _DROP = 0.1  # of the rate, after each of `lr_drops`
 ClipKey = tuple[int, int]
@@ -154,7 +150,7 @@ class PublishedActionsTask:
         found = measure(scored.results.scores, scored.labels)
         return {"error": 1 - found["top1_accuracy"], **found}
 
-    def finished(self) -> HeatmapNetwork:
+    def finished(self) -> Network:
         """The network itself."""
         self.clips = None  # ends the workers
         return self.network
@@ -183,7 +179,7 @@ def _label(annotation: Annotation) -> int:
     return annotation.label
 
 
-def _begin(recipe: PublishedActions) -> tuple[HeatmapNetwork, str | None]:
+def _begin(recipe: PublishedActions) -> tuple[Network, str | None]:
     """The network before training, and the SHA-256 of the weights that it begins with.
 
     Raises:
@@ -191,7 +187,7 @@ def _begin(recipe: PublishedActions) -> tuple[HeatmapNetwork, str | None]:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        network = untrained(recipe.network)
+        network = build(recipe.network)
     if recipe.begin_with is None:
         return network, None
     taught = load(recipe.begin_with)
@@ -200,16 +196,3 @@ def _begin(recipe: PublishedActions) -> tuple[HeatmapNetwork, str | None]:
         raise ConfigError(f"begin_with: {recipe.begin_with} has the sizes {sizes}, the recipe's network {wanted}.")
     network.backbone.load_state_dict(taught.backbone.state_dict())
     return network, taught.sha256
-
-
-def untrained(config: SlowOnlyConfig | C3DLightConfig | X3DShallowConfig) -> HeatmapNetwork:
-    """The network of a config, with random weights."""
-    match config:
-        case SlowOnlyConfig():
-            return SlowOnly(config)
-        case C3DLightConfig():
-            return C3DLight(config)
-        case X3DShallowConfig():
-            return X3DShallow(config)
-        case other:
-            assert_never(other)

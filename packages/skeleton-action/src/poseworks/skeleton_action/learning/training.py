@@ -7,17 +7,16 @@ from typing import assert_never
 
 from poseworks.core.errors import ConfigError
 from poseworks.core.training import RecipeTask, RecipeTrainer
-from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.data_sets import class_names, find_split, read_split
 from poseworks.skeleton_action.learning.own_recipes import OwnActions
 from poseworks.skeleton_action.learning.own_training import own_task
 from poseworks.skeleton_action.learning.published_recipes import PublishedActions
 from poseworks.skeleton_action.learning.published_training import PublishedActionsTask
 from poseworks.skeleton_action.learning.recipes import RECIPES, Recipe
-from poseworks.skeleton_action.loading import save
+from poseworks.skeleton_action.loading import Network, save
 
 
-def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[HeatmapNetwork]:
+def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Network]:
     """The task of a recipe on its data."""
     match recipe:
         case PublishedActions():
@@ -46,7 +45,7 @@ def _published_task(recipe: PublishedActions, data: str | os.PathLike[str] | Non
     return PublishedActionsTask(recipe, train, test, names)
 
 
-def _save(network: HeatmapNetwork, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
+def _save(network: Network, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
     """Our own weights, which alone have a rule for other motion, in half precision, as they are shipped."""
     save(network, folder, readme=readme, half=network.preparation.unknown is not None, overwrite=overwrite)
 
