@@ -114,7 +114,7 @@ def none_of_these(quick: bool) -> Table:
         rows,
         [
             "cmu17 in pieces of 2.5 s, its test split is mostly climbing; val of both sets chose the threshold",
-            "bandai_actions_coco17.pkl (CC BY-NC 4.0) is not in the repository; put into benchmarks/data it is measured",
+            "bandai_actions_coco17.pkl (CC BY-NC 4.0) is not in the repository; in benchmarks/data it is measured",
         ],
     )
 
