@@ -48,14 +48,13 @@ def preview_sheet(
     for number, (name, annotation) in enumerate(examples.items()):
         y = _TOP + number * (_PANEL + _GAP)
         shown = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        people = "1 person" if annotation.num_people == 1 else f"{annotation.num_people} people"
         numbers = ", ".join(f"{split} {count}" for split, count in counts[name].items())
         parts += [
             svg.text(14, y + 18, shown, size=11, weight="bold"),
             svg.text(14, y + 36, numbers, size=10),
             svg.text(14, y + 52, annotation.identifier[-_LONGEST:], size=9, fill="#666"),
-            svg.text(
-                14, y + 68, f"{annotation.num_people} people, {annotation.num_frames} frames", size=9, fill="#666"
-            ),
+            svg.text(14, y + 68, f"{people}, {annotation.num_frames} frames", size=9, fill="#666"),
             *_row(annotation, layout, y),
         ]
     return svg.page(width, _TOP + len(examples) * (_PANEL + _GAP) + 14, title, parts)
