@@ -47,7 +47,8 @@ def predict(
 
     Raises:
         ConfigError: it is no network on heatmap volumes, or not in eval mode.
-        ShapeError: the annotation has other joints than the network, or the stream other channels.
+        ShapeError: the network reads another number of channels than the stream has.
+        SkeletonError: the annotation has other joints than the network reads.
         DataError: the annotation is faulty, or nobody is seen in it.
     """
     preparation = preparation_for(network, stream, flavour)

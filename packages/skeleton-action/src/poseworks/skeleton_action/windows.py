@@ -70,7 +70,8 @@ class WindowReader:
         network: in eval mode, from `load`.
         views: how often each window is looked at.
         hold_box: see `RecognizeSettings`; 1: each window has its own box.
-        min_seen: see `RecognizeSettings`.
+        min_seen: see `RecognizeSettings`; people smaller than 10 pixels are not scored either. None: whatever can be
+            drawn is scored, as published.
         preparation: None: that of the network.
 
     Raises:
@@ -84,7 +85,7 @@ class WindowReader:
         views: Views,
         *,
         hold_box: float = 1.0,
-        min_seen: float = 0.0,
+        min_seen: float | None = None,
         preparation: Preparation | None = None,
     ) -> None:
         self._network = checked_network(network)
@@ -124,12 +125,11 @@ class WindowReader:
         sample = take_frames(window, frames)
         box = self._box(sample)
         placed = framed(sample, box, p.flavour, p.size)
-        self._refuse_unseen(sample, placed)
-        places = torch.from_numpy(np.searchsorted(frames, clips)).to(self._device)
+        self._refuse_unseen(sample, placed, box)
         logits = []
         for mirrored in (False, True)[: 1 + self._views.mirror]:
-            hidden = self._hidden(placed, begin + frames, box, mirrored)
-            logits += [self._network.cls_head(self._network.clip_part(x)) for x in self._clips(hidden, places)]
+            computed = self._compute(placed, begin, begin + frames, box, mirrored)
+            logits += [self._network.cls_head(self._network.clip_part(x)) for x in self._clips(computed, begin + clips)]
         answer: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
         return answer
 
@@ -148,44 +148,47 @@ class WindowReader:
         inside &= tight.right < held.right and tight.bottom < held.bottom
         return inside and held.bottom - held.top <= self._hold_box * (own.bottom - own.top)
 
-    def _refuse_unseen(self, sample: Sample, placed: Sample) -> None:
-        """NotScored if nobody is seen, or not often enough, or not in the part of the image that is drawn."""
-        epsilon = EPSILON[self._preparation.flavour]
-        seen = (sample.scores >= epsilon) & (np.nan_to_num(sample.keypoints) != 0).all(axis=-1)
+    def _refuse_unseen(self, sample: Sample, placed: Sample, box: Box | None) -> None:
+        """NotScored if nobody is seen or drawn, or (with `min_seen`) not often enough, or too small to tell."""
+        seen = (sample.scores >= EPSILON[self._preparation.flavour]) & (np.nan_to_num(sample.keypoints) != 0).all(
+            axis=-1
+        )
         if not seen.any():
             raise NotScored("nobody is seen, so that the volume is empty")
+        height, width = placed.size
+        x, y = placed.keypoints[..., 0], placed.keypoints[..., 1]
+        if not (seen & (x >= 0) & (x < width) & (y >= 0) & (y < height)).any():
+            raise NotScored(
+                "everybody was cut away, so that the volume is empty: people smaller than 10 pixels are not enlarged, "
+                "and only a square in the middle of the image is drawn"
+            )
+        if self._min_seen is None:
+            return
         in_frames = seen.any(axis=(0, 2))
         if in_frames.mean() < self._min_seen:
             raise NotScored(f"somebody is seen in {in_frames.sum()} of {len(in_frames)} frames only")
-        height, width = placed.size
-        x, y = placed.keypoints[..., 0], placed.keypoints[..., 1]
-        drawn = seen & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        if 2 * drawn.sum() < seen.sum():
-            raise NotScored(
-                f"{100 * (1 - drawn.sum() / seen.sum()):.0f} % of the keypoints lie outside of the {width} x {height} "
-                "pixels in the middle that are drawn: people smaller than 10 pixels are not enlarged"
-            )
+        if box is None:
+            raise NotScored("people smaller than 10 pixels, too small to tell what they do")
 
-    def _hidden(self, placed: Sample, frames: Frames, box: Box | None, mirrored: bool) -> Tensor:
-        """(1, hidden, n, H', W') of n frames of the recording; only what the window before had not is computed."""
+    def _compute(self, placed: Sample, begin: int, frames: Frames, box: Box | None, mirrored: bool) -> _Computed:
+        """These frames of the recording, and those from `begin` on that windows before had; only new ones are run."""
         before = self._computed.get(mirrored)
-        known = np.zeros(len(frames), dtype=bool)
+        new = np.ones(len(frames), dtype=bool)
+        parts, numbers = [], []
         if before is not None and before.box == box:
-            known = np.isin(frames, before.frames)
-        parts = [
-            self._network.frame_part(self._drawn(placed, rows, mirrored))
-            for rows in np.array_split(np.flatnonzero(~known), -(-int((~known).sum()) // _FRAMES_AT_ONCE) or 1)
-            if len(rows)
-        ]
-        if known.any():
-            assert before is not None
-            old = before.hidden[:, :, np.searchsorted(before.frames, frames[known])]
-            order = np.argsort(np.concatenate([np.flatnonzero(known), np.flatnonzero(~known)]))
-            hidden = torch.cat([old, *parts], dim=2)[:, :, order]
-        else:
-            hidden = torch.cat(parts, dim=2)
-        self._computed[mirrored] = _Computed(frames, box, hidden)
-        return hidden
+            new = ~np.isin(frames, before.frames)
+            first = int(np.searchsorted(before.frames, begin))
+            parts, numbers = [before.hidden[:, :, first:]], [before.frames[first:]]
+        rows = np.flatnonzero(new)
+        for at_once in np.split(rows, range(_FRAMES_AT_ONCE, len(rows), _FRAMES_AT_ONCE)):
+            if len(at_once):
+                parts.append(self._network.frame_part(self._drawn(placed, at_once, mirrored)))
+                numbers.append(frames[at_once])
+        all_frames = np.concatenate(numbers)
+        order = np.argsort(all_frames)
+        hidden = torch.cat(parts, dim=2)[:, :, torch.from_numpy(order).to(self._device)]
+        self._computed[mirrored] = _Computed(all_frames[order], box, hidden)
+        return self._computed[mirrored]
 
     def _drawn(self, placed: Sample, rows: Frames, mirrored: bool) -> Tensor:
         """Heatmaps (1, C, n, H, W) of n frames."""
@@ -202,11 +205,11 @@ class WindowReader:
             volume = volume[:, p.layout.flip(p.stream)].flip(-1)
         return volume
 
-    def _clips(self, hidden: Tensor, places: Tensor) -> Iterator[Tensor]:
-        """(n, hidden, clip_len, H', W') of the frames that `places` (clips, clip_len) names, a few clips at a time."""
-        at_once = 1 if self._device.type == "cpu" else _CLIPS_AT_ONCE
-        for some in torch.split(places, at_once):
-            yield hidden[0][:, some].transpose(0, 1)
+    def _clips(self, computed: _Computed, clips: Frames) -> Iterator[Tensor]:
+        """(n, hidden, clip_len, H', W') of the frames (clips, clip_len), a few clips at a time."""
+        places = torch.from_numpy(np.searchsorted(computed.frames, clips)).to(self._device)
+        for some in torch.split(places, 1 if self._device.type == "cpu" else _CLIPS_AT_ONCE):
+            yield computed.hidden[0][:, some].transpose(0, 1)
 
 
 def checked_network(network: torch.nn.Module) -> HeatmapNetwork:
