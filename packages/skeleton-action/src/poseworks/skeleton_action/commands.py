@@ -11,6 +11,7 @@ from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, 
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.train_command import RecipeName, TrainOptions
 from poseworks.skeleton_action.build_options import BuildOptions
+from poseworks.skeleton_action.load_options import LoadOptions
 from poseworks.skeleton_action.metric_names import METRICS, Metric
 from poseworks.skeleton_action.recognize_options import RecognizeOptions
 from poseworks.skeleton_action.views import Preset
@@ -35,6 +36,7 @@ def recognize(
     report: Annotated[Path | None, Parameter(help="Write this HTML page: keypoints and timeline.")] = None,
     video: Annotated[Path | None, Parameter(help="The recording, shown in the report.")] = None,
     plot: Annotated[Path | None, Parameter(help="Write the timeline as this SVG figure.")] = None,
+    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
@@ -52,7 +54,7 @@ def recognize(
     from poseworks.skeleton_action.timeline import SUFFIXES
 
     paths = Paths(inputs, output, report, video, overwrite, suffixes=SUFFIXES, plot=plot)
-    run_recognize(paths, ModelChoice(model, device), recognition, reading, json=json, quiet=quiet)
+    run_recognize(paths, ModelChoice(model, options.given(), device), recognition, reading, json=json, quiet=quiet)
 
 
 def train(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What the command line says about the network: a model, the device."""
+    """What the command line says about the network: a model, options of `load`, the device."""
 
-    model: str | None = None
+    model: str | None
+    options: Mapping[str, Any]
     device: str = "cpu"
 
     @property
@@ -43,7 +44,7 @@ class ModelChoice:
         """
         from poseworks.skeleton_action.loading import load
 
-        return load(self.name).to(choose_device(self.device))
+        return load(self.name, **self.options).to(choose_device(self.device))
 
 
 def run_recognize(
