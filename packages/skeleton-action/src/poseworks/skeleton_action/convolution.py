@@ -35,32 +35,56 @@ class Convolution(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, a, T, H, W) -> (N, b, T', H', W')."""
-        if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() == 0:
+        if not views_pay(x):
             return super().forward(x)
         return convolve(x, self.weight, None, self.stride, self.groups)
+
+
+def views_pay(x: Tensor) -> bool:
+    """Whether to go through views: on a CPU, where no graph is being made of the steps."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling() and x.numel() > 0
+
+
+def images(x: Tensor) -> Tensor:
+    """Every frame an image in channels-last memory: (N, C, T, H, W) -> (N T, C, H, W)."""
+    return _last(x, (-1, *x.shape[3:]))
+
+
+def clips(y: Tensor, count: int) -> Tensor:
+    """The reverse of `images`: (N T, C, H, W) -> (N, C, T, H, W), N = `count`."""
+    return y.unflatten(0, (count, -1)).movedim(2, 1)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes3 = ONES, groups: int = 1) -> Tensor:
     """As `Convolution`, on a CPU: (N, a, T, H, W) and a weight (b, a / groups, k, l, l) -> (N, b, T', H', W')."""
     frames, height, width = weight.shape[2:]
-    x = x.contiguous(memory_format=torch.channels_last_3d)
     if frames == 1:
         x = x[:, :, :: stride[0]]
     if (frames, height, width) == ONES and groups == 1:
         x = x[..., :: stride[1], :: stride[2]]
         return F.linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
     if frames == 1:
-        images = x.movedim(1, 2).flatten(0, 1)
-        y = F.conv2d(images, weight[:, :, 0], bias, stride[1:], (height // 2, width // 2), groups=groups)
-        return y.unflatten(0, (len(x), -1)).movedim(2, 1)
+        y = F.conv2d(images(x), weight[:, :, 0], bias, stride[1:], (height // 2, width // 2), groups=groups)
+        return clips(y, len(x))
     if (height, width) == (1, 1):
-        y = F.conv2d(x.flatten(3), weight[..., 0], bias, 1, (frames // 2, 0), groups=groups)
+        places = _last(x, (len(x), x.shape[2], -1))  # (N, a, T, H W)
+        y = F.conv2d(places, weight[..., 0], bias, 1, (frames // 2, 0), groups=groups)
         return y.unflatten(3, x.shape[3:])
+    x = x.contiguous(memory_format=torch.channels_last_3d)
     padding = (frames // 2, height // 2, width // 2)
     if groups == len(weight) > 1 and torch.is_grad_enabled():
         y = _Depthwise.apply(x, weight, stride[1:], padding)
         return y if bias is None else y + bias[:, None, None, None]
     return F.conv3d(x, weight, bias, stride, padding, groups=groups)
+
+
+def _last(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """(N, C, T, H, W) with the axes but C split anew into three, in channels-last memory: (i, C, j, k).
+
+    It goes through one axis: torch recognises channels-last memory by its strides, and an axis of size 1 that is kept
+    may have any.
+    """
+    return x.movedim(1, -1).reshape(-1).view(*sizes, x.shape[1]).movedim(-1, 1)
 
 
 class _Depthwise(torch.autograd.Function):
@@ -93,14 +117,12 @@ def _gradient_of_input(g: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, 
 def _gradient_of_weight(g: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: Sizes3) -> Tensor:
     result = torch.zeros_like(weight)
     frames = x.shape[2]
-    frames_of_x, frames_of_g = x.movedim(1, 2), g.movedim(1, 2)  # (N, T, C, H, W)
     for place in range(weight.shape[2]):
         offset = place - padding[0]
         first, last = max(0, offset), frames + min(0, offset)  # frames of x that meet this part of the kernel
         if first < last:
             _, part, _ = torch.ops.aten.convolution_backward(
-                frames_of_g[:, first - offset : last - offset].flatten(0, 1),
-                frames_of_x[:, first:last].flatten(0, 1),
+                images(g[:, :, first - offset : last - offset]), images(x[:, :, first:last]),
                 weight[:, :, place], None, stride, padding[1:], (1, 1), False, (0, 0), len(weight),
                 (False, True, False),
             )  # fmt: skip
