@@ -122,7 +122,7 @@ def sample_to_train(
         rng: of frames, boxes and mirrors, drawn in this order.
         offsets: of the places of boxes, for which the published code has another generator.
         size: height and width in pixels of the volumes that training sees.
-        size_before_crop: of the image that a box is taken out of: of its short side, or (pyskl) of both.
+        size_before_crop: short side of the image that a box is taken out of.
 
     Raises:
         DataError, SkeletonError: as `test_volumes`.
@@ -132,10 +132,7 @@ def sample_to_train(
     indices = sample_frames(annotation.num_frames, p.clip_len, 1, p.flavour, test=False, rng=rng)
     sample = take_frames(annotation, indices)
     sample = compact(sample, compact_box(sample))
-    if p.flavour == "pyskl":
-        sample = resize(sample, (size_before_crop, size_before_crop))
-    else:
-        sample = resize_short_side(sample, size_before_crop)
+    sample = resize_short_side(sample, size_before_crop)
     sample = crop(sample, random_crop_box(sample.size, rng, offsets))
     sample = resize(sample, (size, size))
     return flip(sample, p.layout) if rng.random() < 0.5 else sample
