@@ -32,7 +32,7 @@ SPLITS = [split for _ in (0, 1) for split in SUBJECTS.values()]
 TINY = [
     "network.classes=2", "network.width=4", "network.blocks=[1,1,1]", "training.steps=40", "training.warmup_steps=0",
     "training.log_every=20", "training.validate_every=40", "variation.other_share=0.2", "training.learning_rate=0.02",
-    "stages=[{until=1.0,clips=8,frames=6,size=24}]",
+    "batches=[{clips=8,frames=6,size=24}]",
 ]  # fmt: skip
 
 

@@ -16,10 +16,10 @@ from poseworks.skeleton_action.x3d_shallow import X3DShallowConfig
 Share = float
 
 
-class Stage(BaseModel, frozen=True, extra="forbid"):
-    """A part of training with batches of one size: small volumes are quick, the last should be those of testing."""
+class Batch(BaseModel, frozen=True, extra="forbid"):
+    """A size that batches may have: volumes as the preparation's, or others that the network shall bear too."""
 
-    until: float = Field(gt=0, le=1, description="share of all steps")
+    share: float = Field(1.0, gt=0, le=1, description="of the updates")
     clips: PositiveInt
     frames: PositiveInt
     size: PositiveInt
@@ -56,14 +56,14 @@ class OwnActions(BaseRecipe, frozen=True, extra="forbid"):
 
     Attributes:
         held_out: subjects that are kept out of training, and validated on; none: the published split.
-        stages: by number and size of the volumes in a batch; `training.batch_size` is that of the first.
+        batches: number and size of the volumes, drawn for every update; `training.batch_size` is that of the first.
     """
 
     kind: Literal["own_actions"]
     network: Annotated[X3DShallowConfig | SlowOnlyConfig, Field(discriminator="kind")]
     preparation: Preparation = Preparation()
     held_out: tuple[PositiveInt, ...] = ()
-    stages: tuple[Stage, ...]
+    batches: tuple[Batch, ...] = Field(min_length=1)
     variation: ClipVariation = ClipVariation()
     cameras: CameraSampling = CameraSampling()
     noise: KeypointNoise = KeypointNoise(converted_share=0.0)

@@ -17,7 +17,7 @@ from poseworks.core.training import TrainSettings
 from poseworks.skeleton_action.drawing import draw_volumes
 from poseworks.skeleton_action.learning.own_clips import OpenData, read_open_data
 from poseworks.skeleton_action.learning.own_evaluation import calibrated, labels_of, logits_of
-from poseworks.skeleton_action.learning.own_recipes import OwnActions, Stage
+from poseworks.skeleton_action.learning.own_recipes import Batch, OwnActions
 from poseworks.skeleton_action.learning.own_views import draw_clips, see
 from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 from poseworks.skeleton_action.x3d_shallow import X3DShallow
@@ -45,23 +45,24 @@ class OwnActionsTask:
             self.network.preparation = calibrated(self.network, self.folder, self.recipe.cameras, labels)
         return self.network
 
-    def stage_at(self, step: int) -> Stage:
-        """Of update `step`."""
-        share = step / self.recipe.training.total_steps
-        return next(stage for stage in self.recipe.stages if share < stage.until)
+    def batch_at(self, generator: torch.Generator) -> Batch:
+        """What the next batch is like."""
+        batches = self.recipe.batches
+        shares = torch.tensor([batch.share for batch in batches])
+        return batches[int(torch.multinomial(shares, 1, generator=generator)) if len(batches) > 1 else 0]
 
     def step_loss(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross entropy of a fresh batch, and the share of its exercises that are told wrong."""
-        recipe, stage, preparation = self.recipe, self.stage_at(step), self.network.preparation
+        recipe, batch, preparation = self.recipe, self.batch_at(generator), self.network.preparation
         clips = draw_clips(
-            self.data.exercises, self.data.others, stage.clips, stage.frames, recipe.variation, generator
+            self.data.exercises, self.data.others, batch.clips, batch.frames, recipe.variation, generator
         )
         keypoints, scores = see(
-            clips.joints, recipe.cameras, recipe.noise, recipe.variation, preparation.layout, stage.size, generator
+            clips.joints, recipe.cameras, recipe.noise, recipe.variation, preparation.layout, batch.size, generator
         )
         device = next(self.network.parameters()).device
         volumes = draw_volumes(
-            keypoints.to(device), scores.to(device), (stage.size, stage.size), preparation.layout, preparation.stream,
+            keypoints.to(device), scores.to(device), (batch.size, batch.size), preparation.layout, preparation.stream,
             preparation.sigma,
         )  # fmt: skip
         logits = self.network(volumes)
