@@ -63,8 +63,12 @@ class DropRule:
     pattern: str
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike[str], *, parts: Sequence[str] = ()) -> Checkpoint:
     """The tensors of a checkpoint, from any usual layout; nothing in the file is run.
+
+    Args:
+        path: of the file.
+        parts: entries that each hold the tensors of one of several networks; these are then named ``part.name``.
 
     Rules by which things are left out: ``training state`` (optimizer, scheduler, scaler, averages), ``bookkeeping``
     (epoch, meta, performance, ...: kept in `extras`), ``not a tensor`` (inside a state dict).
@@ -77,7 +81,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     content, kind = read_weight_file(file)
     digest = sha256(file)
     _check_hash(file, digest)
-    tensors, nest, beside = _find_tensors(content, str(path))
+    tensors, nest, beside = _find_tensors(_joined(content, parts), str(path))
     extras, dropped = {}, []
     for name, value in beside.items():
         if _TRAINING.search(name):
@@ -269,6 +273,17 @@ def _find_tensors(content: Any, source: str) -> tuple[dict[str, Any], str, dict[
     inside = {name: value for name, value in named.items() if isinstance(value, Tensor) or nests}
     beside |= {name: value for name, value in named.items() if name not in inside}
     return inside, ".".join(nests), beside
+
+
+def _joined(content: Any, parts: Sequence[str]) -> Any:
+    """The same with the tensors of its parts side by side, under the name of their part, in one nest."""
+    if not isinstance(content, Mapping):
+        return content
+    found = {part: content[part] for part in parts if _holds_tensors(content.get(part), 1)}
+    if not found:
+        return content
+    tensors = {f"{part}.{name}": value for part, named in found.items() for name, value in named.items()}
+    return {**{name: value for name, value in content.items() if name not in found}, NESTS[0]: tensors}
 
 
 def _holds_tensors(content: Any, depth: int) -> bool:

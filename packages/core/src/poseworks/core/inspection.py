@@ -79,6 +79,7 @@ def checkpoint_facts(
     looks_like: Callable[[Mapping[str, Tensor]], str | None],
     network_facts: Callable[[Any], Mapping[str, Any]],
     shipped: Sequence[str],
+    parts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Layout, method, variant and sizes of a checkpoint; `problem` says what keeps it from being loaded.
 
@@ -86,6 +87,7 @@ def checkpoint_facts(
         load, looks_like: of the package.
         network_facts: method, variant and sizes of a loaded network.
         shipped: names of the package's own models.
+        parts: entries of networks side by side, as in `read_checkpoint`.
 
     Raises:
         CheckpointError: there is no such file, or no tensors in it.
@@ -98,7 +100,7 @@ def checkpoint_facts(
     if not file.exists():
         known = f" ({', '.join(shipped)})" if shipped else ""
         raise DataError(f"{file}: no such file, and no shipped model of this name{known}.")
-    checkpoint = read_checkpoint(file)
+    checkpoint = read_checkpoint(file, parts=parts)
     facts |= {
         "kind": checkpoint.kind,
         "sha256": checkpoint.sha256,

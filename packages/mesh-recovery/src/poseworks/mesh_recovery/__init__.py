@@ -1,0 +1,79 @@
+"""poseworks.mesh_recovery: HMR, SPIN, GraphCMR, PARE and Mesh Graphormer. Importing it does not import torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poseworks.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from poseworks.mesh_recovery.backbones import HRNetConfig, ResNetConfig
+    from poseworks.mesh_recovery.crops import Preparation, crop_box, crop_transform
+    from poseworks.mesh_recovery.discriminator import Discriminator, DiscriminatorConfig
+    from poseworks.mesh_recovery.graphcmr import GraphCMR, GraphCMRConfig
+    from poseworks.mesh_recovery.graphormer import Graphormer, GraphormerConfig
+    from poseworks.mesh_recovery.hmr import HMR, HMRConfig
+    from poseworks.mesh_recovery.loading import (
+        export_onnx,
+        load,
+        load_backbone,
+        load_discriminator,
+        save,
+        shipped_models,
+        start_from_mean,
+    )
+    from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
+    from poseworks.mesh_recovery.pare import PARE, PAREConfig
+    from poseworks.mesh_recovery.spin import SPIN, SPINConfig
+
+_HOMES = {
+    "backbones": ("HRNetConfig", "ResNetConfig"),
+    "crops": ("Preparation", "crop_box", "crop_transform"),
+    "discriminator": ("Discriminator", "DiscriminatorConfig"),
+    "graphcmr": ("GraphCMR", "GraphCMRConfig"),
+    "graphormer": ("Graphormer", "GraphormerConfig"),
+    "hmr": ("HMR", "HMRConfig"),
+    "loading": (
+        "export_onnx",
+        "load",
+        "load_backbone",
+        "load_discriminator",
+        "save",
+        "shipped_models",
+        "start_from_mean",
+    ),
+    "meshes": ("BodyMesh", "body_mesh"),
+    "pare": ("PARE", "PAREConfig"),
+    "spin": ("SPIN", "SPINConfig"),
+}
+
+__all__ = [
+    "HMR",
+    "PARE",
+    "SPIN",
+    "BodyMesh",
+    "Discriminator",
+    "DiscriminatorConfig",
+    "GraphCMR",
+    "GraphCMRConfig",
+    "Graphormer",
+    "GraphormerConfig",
+    "HMRConfig",
+    "HRNetConfig",
+    "PAREConfig",
+    "Preparation",
+    "ResNetConfig",
+    "SPINConfig",
+    "body_mesh",
+    "crop_box",
+    "crop_transform",
+    "export_onnx",
+    "load",
+    "load_backbone",
+    "load_discriminator",
+    "save",
+    "shipped_models",
+    "start_from_mean",
+]
+
+__getattr__, __dir__ = lazy_names(globals(), _HOMES)

@@ -1,0 +1,29 @@
+"""The command `poseworks-mesh-recovery`: its verbs, none of whose code is imported before it is called."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import NoReturn
+
+from poseworks.core.cli import main as run_command_line
+from poseworks.core.cli import make_app
+
+_VERBS = {
+    "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
+    "inspect": "What a file is: poses, or a checkpoint with its method, variant and sizes.",
+    "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
+    "export": "A model as ONNX, verified at other sizes before the file appears.",
+}
+
+app = make_app(
+    "poseworks-mesh-recovery",
+    "HMR, SPIN, GraphCMR, PARE and Mesh Graphormer: networks from pictures to a body, and their checkpoints.",
+    lambda: metadata.version("poseworks-mesh-recovery"),
+    "poseworks.mesh_recovery.commands",
+    _VERBS,
+)
+
+
+def main() -> NoReturn:
+    """Runs the command line and leaves the process with the exit status that the contract states."""
+    run_command_line(app)
