@@ -20,6 +20,7 @@ PACKAGES = {
     "core": "poseworks-core",
     "keypoints": "poseworks-keypoints",
     "lifting": "poseworks-lifting",
+    "mesh-recovery": "poseworks-mesh-recovery",
     "skeleton-action": "poseworks-skeleton-action",
     "temporal": "poseworks-temporal",
     "pipeline": "poseworks",

@@ -17,6 +17,10 @@ PROMISED = {
         "load", "save", "export_onnx", "LCN", "EHGFormer", "lift", "flip_average", "LiftStream",
     ],
     "poseworks.lifting.h36m": ["normalize", "denormalize", "split_clips"],
+    "poseworks.skeleton_action": [
+        "load", "save", "export_onnx", "sample_frames", "test_volumes", "predict", "recognize", "average_clips",
+        "top_k_accuracy", "mean_class_accuracy", "fuse", "read_annotations", "Stream",
+    ],
     "poseworks.temporal": [
         "load", "save", "export_onnx", "SmoothNet", "DeciWatch", "Stream", "apply_windows", "smooth_rotations",
         "sampled_frames",
@@ -36,6 +40,7 @@ def test_promised_name_exists(module: str, name: str) -> None:
         "poseworks.core.video",
         "poseworks.keypoints",
         "poseworks.lifting",
+        "poseworks.skeleton_action",
         "poseworks.temporal",
         "poseworks.pipeline",
     ],

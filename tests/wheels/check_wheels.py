@@ -25,6 +25,7 @@ def main() -> None:
         "poseworks-core",
         "poseworks-keypoints",
         "poseworks-lifting",
+        "poseworks-skeleton-action",
         "poseworks-temporal",
         "poseworks",
     ):
@@ -32,7 +33,8 @@ def main() -> None:
         assert any(str(file).endswith("py.typed") for file in files), f"{distribution}: no py.typed"
         assert not any(str(file) == "poseworks/__init__.py" for file in files), f"{distribution}: claims the namespace"
         assert not any("/tests/" in str(file) for file in files), f"{distribution}: holds its tests"
-    for command in ("poseworks", "poseworks-keypoints", "poseworks-lifting", "poseworks-temporal"):
+    methods = ("keypoints", "lifting", "skeleton-action", "temporal")
+    for command in ("poseworks", *(f"poseworks-{method}" for method in methods)):
         assert "Usage" in run(command, "--help")
     run("poseworks", "demo", "-o", "demo")
     assert (Path("demo") / "report.html").stat().st_size > 100_000
@@ -45,6 +47,8 @@ def main() -> None:
     models = json.loads(run("poseworks-temporal", "models", "--json"))
     assert "smoothnet-general-w32" in json.dumps(models)
     assert "ehgformer-dynamic-p2" in run("poseworks-lifting", "models", "--json")
+    recognized = json.loads(run("poseworks-skeleton-action", "recognize", "demo/poses2d.npz", "--json"))
+    assert recognized["people"]
     print("wheels: all checks passed")
 
 

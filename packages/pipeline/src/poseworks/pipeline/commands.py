@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from poseworks.core.cli import (
 )
 from poseworks.core.errors import ConfigError
 from poseworks.core.read_options import ReadOptions
+from poseworks.pipeline.actions import ActionChoice
 from poseworks.pipeline.inputs import InputOptions
 from poseworks.pipeline.lifting import LiftChoice
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from poseworks.core import PoseSequence
     from poseworks.pipeline.run import RunResult
     from poseworks.pipeline.steps import ChainConfig
+    from poseworks.skeleton_action.timeline import Timeline
     from poseworks.temporal.harm import BeforeAfter, HarmReport
 
 DEMO_FOLDER = Path("poseworks-demo")
@@ -46,17 +49,18 @@ def demo(
         ),
     ] = None,
     config: Annotated[Path | None, Parameter(help="TOML file with other [[steps]] than these.")] = None,
+    actions: ActionChoice = ActionChoice(),  # noqa: B008 (frozen)
     lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """A shipped clip of a walking woman: found, smoothed, lifted to 3D, written as poses files and report.html."""
+    """A shipped clip of a walking woman: found, smoothed, her actions, 3D, as poses files and report.html."""
     from poseworks.pipeline.demonstration import demo as run_demo
 
     folder = DEMO_FOLDER if output is None else output
-    chain = _Wanted(config, None, None, False, lifting).chain(1.0, 1, unswap=False)
+    chain = _Wanted(config, None, None, False, actions, lifting).chain(1.0, 1, unswap=False)
     result = run_demo(folder, chain, overwrite=overwrite or output is None, quiet=quiet or json)
     _show(result, json=json, quiet=quiet)
 
@@ -78,6 +82,7 @@ def run(
     guard: Annotated[
         bool, Parameter(negative="", help="Limit each correction to what the input's own noise explains.")
     ] = False,
+    actions: ActionChoice = ActionChoice(),  # noqa: B008 (frozen)
     lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
     asked: InputOptions = InputOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
@@ -86,8 +91,8 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """The people in a recording, or poses of any known format, smoothed and in 3D: poses files and report.html."""
-    wanted = _Wanted(config, model, filter, guard, lifting)
+    """The people in a recording, or poses of any known format: smoothed, actions, in 3D; files and report.html."""
+    wanted = _Wanted(config, model, filter, guard, actions, lifting)
     options = {"overwrite": overwrite, "device": device, "quiet": quiet or json}
     if asked.kind(input) == "recording":
         result = _run_recording(input, output, video, wanted, asked, options)
@@ -154,9 +159,10 @@ def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
     from poseworks.core.verbs import show_models
     from poseworks.keypoints.models import model_cards as detectors
     from poseworks.lifting.models import model_cards as lifters
+    from poseworks.skeleton_action.models import model_cards as recognizers
     from poseworks.temporal.models import model_cards as smoothers
 
-    show_models([*detectors(), *smoothers(), *lifters()], json=json, quiet=quiet)
+    show_models([*detectors(), *smoothers(), *lifters(), *recognizers()], json=json, quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,7 @@ class _Wanted:
     model: str | None
     filter: str | None
     guard: bool
+    actions: ActionChoice
     lifting: LiftChoice
 
     def chain(self, fps: float, every: int, unswap: bool, dims: int = 2) -> ChainConfig:
@@ -189,15 +196,27 @@ class _Wanted:
                     "--config: states the whole chain; drop what you say about lifting, or write a step of kind lift "
                     "into the file."
                 )
+            if self.actions != ActionChoice():
+                raise ConfigError(
+                    "--config: states the whole chain; drop what you say about recognizing actions, or write a step of "
+                    "kind recognize into the file."
+                )
             return read_config(self.config, ChainConfig)
-        lift = self.lifting.step()
-        if dims == 3 and lift is not None and lift.optional:
-            lift = None
-        if self.filter is None:
-            return default_chain(every, unswap=unswap, model=self.model, guard=self.guard, lift=lift)
-        if self.model is not None:
+        recognize, lift = self.actions.step(), self.lifting.step()
+        if dims == 3:  # neither is for 3D poses, and a default that cannot be is not worth a note
+            recognize = None if recognize is not None and recognize.optional else recognize
+            lift = None if lift is not None and lift.optional else lift
+        if self.model is not None and self.filter is not None:
             raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
-        return default_chain(every, unswap=unswap, filter=parse_filter(self.filter, fps), guard=self.guard, lift=lift)
+        return default_chain(
+            every,
+            unswap=unswap,
+            model=self.model,
+            filter=None if self.filter is None else parse_filter(self.filter, fps),
+            guard=self.guard,
+            recognize=recognize,
+            lift=lift,
+        )
 
 
 def _run_recording(
@@ -234,18 +253,24 @@ def _run_poses(
 
 
 def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
-    """A short table of what smoothing did, what was lifted, notes and paths."""
+    """Short tables of what smoothing did and of actions, what was lifted, notes and paths."""
     from poseworks.core.inspection import poses_facts
+    from poseworks.skeleton_action.timeline import timelines_as_tree
 
     for note in result.notes:
         remark(f"note: {note}", quiet=quiet)
     harms = {"": result.harm, " in 3D": result.lifted_harm}
     text: list[Any] = [_harm_table(harm, where) for where, harm in harms.items() if harm is not None]
+    if result.timelines:
+        text.append(_actions_table(result.timelines))
     if result.lifted is not None:
         text.append(f"in 3D: {_line(result.lifted)}")
     text.append("\n".join(f"{name:>13}  {path}" for name, path in result.files.items()))
     lifted = None if result.lifted is None else {**poses_facts(result.lifted), "harm": result.lifted_harm}
-    values = {"files": result.files, "harm": result.harm, "lifted": lifted, "notes": result.notes}
+    actions = None if result.timelines is None else timelines_as_tree(result.timelines)
+    values = {
+        "files": result.files, "harm": result.harm, "lifted": lifted, "actions": actions, "notes": result.notes
+    }  # fmt: skip
     print_result(values, json=json, text=text, quiet=quiet)
 
 
@@ -273,6 +298,17 @@ def _harm_table(harm: HarmReport, where: str) -> Table:
         tuple("" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row) for row in rows
     ]
     return make_table(where.strip(), ("measure", "before", "after", "change"), shown)
+
+
+def _actions_table(timelines: Sequence[Timeline]) -> Table:
+    """What was recognized when."""
+    from poseworks.skeleton_action.report import SEGMENT_COLUMNS, segment_rows
+
+    shown = [
+        (who, f"{begin:.1f}", f"{end:.1f}", label, "" if value is None else f"{value:.2f}")
+        for who, begin, end, label, value in segment_rows(timelines)
+    ]
+    return make_table("actions", SEGMENT_COLUMNS, shown)
 
 
 def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:

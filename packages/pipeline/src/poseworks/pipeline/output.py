@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseworks.core import PoseSequence, write_poses
 from poseworks.core.errors import DataError
 from poseworks.core.files import atomic_folder, refuse_existing
 from poseworks.core.report import Report, write_report
 
 REPORT = "report.html"
+
+Writer = Callable[[Path], None]
+"""Writes one file."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Target:
 
     Attributes:
         folder: made if it is not there; of an existing one only these files are touched.
-        names: of the files, by what they are; ``report`` is one of them, the others are poses.
+        names: of the files, by what they are; ``report`` is one of them.
         overwrite: replace these files where they exist.
     """
 
@@ -51,7 +54,7 @@ class Target:
         except OSError as error:
             raise self._not_written(error) from error
 
-    def write(self, poses: dict[str, PoseSequence], report: Report) -> dict[str, Path]:
+    def write(self, writers: Mapping[str, Writer], report: Report) -> dict[str, Path]:
         """Path of each file written, by what it is; not all that has a name need be there.
 
         A new folder appears as a whole; in an existing one nothing is replaced before everything is written.
@@ -61,32 +64,40 @@ class Target:
         """
         if not self.folder.exists():
             with atomic_folder(self.folder) as temporary:
-                for what, sequence in poses.items():
-                    write_poses(sequence, temporary / self.names[what])
+                for what, write in writers.items():
+                    write(temporary / self.names[what])
                 write_report(temporary / self.names["report"], report)
-            return self._written(poses)
+            return self._written(writers)
         try:
             with tempfile.TemporaryDirectory(prefix=".run-", dir=self.folder) as name:
-                for what, sequence in poses.items():
-                    write_poses(sequence, Path(name) / self.names[what])
+                for what, write in writers.items():
+                    write(Path(name) / self.names[what])
                 write_report(self.files["report"], report, overwrite=True)
-                for what in poses:
+                for what in writers:
                     (Path(name) / self.names[what]).replace(self.files[what])
         except OSError as error:
             raise self._not_written(error) from error
-        return self._written(poses)
+        return self._written(writers)
 
-    def _written(self, poses: dict[str, PoseSequence]) -> dict[str, Path]:
-        return {what: path for what, path in self.files.items() if what in poses or what == "report"}
+    def _written(self, writers: Mapping[str, Writer]) -> dict[str, Path]:
+        return {what: path for what, path in self.files.items() if what in writers or what == "report"}
 
     def _not_written(self, error: OSError) -> DataError:
         reason = error.strerror or type(error).__name__
         return DataError(f"{self.folder}: cannot be written ({reason}). Name another folder.")
 
 
-def names_of(dims: int, *, lifted: bool = False) -> dict[str, str]:
-    """Names of the files for poses of so many dimensions, by what they are; `lifted`: those of 3D ones besides."""
+def names_of(dims: int, *, lifted: bool = False, recognized: bool = False) -> dict[str, str]:
+    """Names of the files for poses of so many dimensions, by what they are.
+
+    Args:
+        dims: 2 or 3.
+        lifted: those of 3D poses besides.
+        recognized: that of actions besides.
+    """
     names = {"poses": f"poses{dims}d.npz", "smooth": f"poses{dims}d.smooth.npz"}
+    if recognized:
+        names["actions"] = "actions.csv"
     if lifted:
         names |= {"lifted": "poses3d.npz", "lifted_smooth": "poses3d.smooth.npz"}
     return names | {"report": REPORT}

@@ -1,4 +1,4 @@
-"""The page of a run: what was found over the recording, what smoothing did to it, and the 3D poses beside it."""
+"""The page of a run: what was found over the recording, what smoothing did to it, 3D poses beside it, and actions."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ from pathlib import Path
 
 from poseworks.core import PoseSequence
 from poseworks.core.report import Figure, Report, ReportTrack
-from poseworks.pipeline.stretches import Stretch
+from poseworks.pipeline.stretches import Done, Stretch
+from poseworks.skeleton_action.report import report_timeline, segment_table
 from poseworks.temporal.report import smoothing_report
 
 
-def run_report(
-    stretches: Sequence[Stretch], *, title: str, notes: Sequence[str] = (), video: Path | None = None
-) -> Report:
-    """A `Report` of one stretch, or of one and the other that was lifted from it, for `write_report`."""
-    first, *lifted = stretches
+def run_report(done: Done, *, title: str, notes: Sequence[str] = (), video: Path | None = None) -> Report:
+    """A `Report` of what a chain did, for `write_report`."""
+    first, *lifted = done.stretches
+    actions = done.timelines or ()
     pages = [_page(first, ("Detected", "Smoothed")), *map(_lifted_page, lifted)]
-    done = ["smoothed"] * (first.harm is not None) + ["lifted to 3D"] * bool(lifted)
+    steps = (
+        ["smoothed"] * (first.harm is not None)
+        + ["lifted to 3D"] * bool(lifted)
+        + ["actions recognized"] * bool(actions)
+    )
     source = f", from {video.name}" if video is not None and video.name != title else ""
-    subtitle = f"{' and '.join(done) or 'detected'}{source}"
+    subtitle = f"{', '.join(steps) or 'detected'}{source}"
     return Report(
         title=title,
         tracks=tuple(track for page in pages for track in page.tracks),
         video=video,
         subtitle=subtitle[:1].upper() + subtitle[1:],
         summary=tuple(figure for page in pages for figure in page.summary),
-        tables=tuple(table for page in pages for table in page.tables),
+        timelines=(report_timeline(actions),) if actions else (),
+        tables=(
+            *(table for page in pages for table in page.tables),
+            *((segment_table(actions),) if actions else ()),
+        ),
         notes=tuple(notes),
     )
 

@@ -1,4 +1,4 @@
-"""A recording or poses through a chain of steps, as a folder: the poses before and after, in 3D, and a page of all."""
+"""A recording or poses through a chain of steps, as a folder: poses before and after, in 3D, actions, a page of all."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from poseworks.core import PoseSequence
+from poseworks.core import PoseSequence, write_poses
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress
 from poseworks.core.video import open_video
 from poseworks.keypoints import DetectSettings, find_people
-from poseworks.pipeline.output import Target, names_of
+from poseworks.pipeline.output import Target, Writer, names_of
 from poseworks.pipeline.pages import run_report
 from poseworks.pipeline.previews import Recording, shown_video
 from poseworks.pipeline.sparse import sampled_every
 from poseworks.pipeline.steps import ChainConfig, Runner, build, chain_for, default_chain, prepared
-from poseworks.pipeline.stretches import Stretch, run_steps
+from poseworks.pipeline.stretches import Done, run_steps
+from poseworks.skeleton_action.timeline import Timeline, write_timelines
 from poseworks.temporal.harm import HarmReport
 
 WORLD = "poses3d.world.npz"
@@ -30,12 +32,13 @@ class RunResult:
 
     Attributes:
         files: path of each file written, by what it is: ``poses``, ``smooth``, ``lifted``, ``lifted_smooth`` where the
-            chain goes on after lifting, ``report``, and ``world`` if asked for.
+            chain goes on after lifting, ``actions`` where any were looked for, ``report``, and ``world`` if asked for.
         before, after: the poses as they came, and after the steps that left them 2D (3D ones: after all steps).
         harm: what these steps did to the motion; left and right put back, and frames filled, are no change of it. None
             where there were none.
         lifted: the 3D poses at the end of the chain; None where nothing was lifted.
         lifted_harm: what steps after lifting did to the motion; None where there were none.
+        timelines: of actions, one a person; None where none were looked for.
         notes: sentences that a reader has to know.
     """
 
@@ -45,6 +48,7 @@ class RunResult:
     harm: HarmReport | None
     lifted: PoseSequence | None
     lifted_harm: HarmReport | None
+    timelines: tuple[Timeline, ...] | None
     notes: tuple[str, ...]
 
 
@@ -82,7 +86,7 @@ def run_chain(
         CheckpointError: the weights of a step cannot be read.
     """
     chain = prepared(chain or chain_for(poses), sampled_every(poses.history))
-    target = Target(Path(folder), names_of(poses.num_dims, lifted=chain.lifts), overwrite)
+    target = Target(Path(folder), names_of(poses.num_dims, lifted=chain.lifts, recognized=chain.recognizes), overwrite)
     target.check()
     recording = None
     if video is not None:
@@ -128,7 +132,7 @@ def run_recording(
     """
     settings = settings or DetectSettings()
     chain = prepared(chain or default_chain(settings.every, unswap=False), settings.every)
-    names = names_of(2, lifted=chain.lifts) | ({"world": WORLD} if world else {})
+    names = names_of(2, lifted=chain.lifts, recognized=chain.recognizes) | ({"world": WORLD} if world else {})
     target = Target(Path(folder), names, overwrite)
     target.check()
     with open_video(recording, fps=settings.fps) as video:
@@ -172,14 +176,13 @@ class _Run:
     ) -> RunResult:
         """The poses through all steps, and the files."""
         steps = zip(self.chain.steps, self.runners, strict=True)
-        stretches, step_notes = run_steps(poses, steps, lambda name: progress(1.0, name, quiet=self.quiet))
-        notes = [*found_notes, *step_notes]
+        done = run_steps(poses, steps, lambda name: progress(1.0, name, quiet=self.quiet))
+        notes = [*found_notes, *done.notes]
         with shown_video(self.recording, quiet=self.quiet) as (video, more):
             notes += more
-            report = run_report(stretches, title=self.title, notes=notes, video=video)
-            written = _named(stretches) | ({} if world is None else {"world": world})
-            files = self.target.write(written, report)
-        flat, *lifted = stretches
+            report = run_report(done, title=self.title, notes=notes, video=video)
+            files = self.target.write(_writers(done, world), report)
+        flat, *lifted = done.stretches
         return RunResult(
             files,
             flat.before,
@@ -187,15 +190,21 @@ class _Run:
             flat.harm,
             lifted[0].after if lifted else None,
             lifted[0].harm if lifted else None,
+            done.timelines,
             tuple(notes),
         )
 
 
-def _named(stretches: Sequence[Stretch]) -> dict[str, PoseSequence]:
-    """The poses of a run by what they are: of each stretch those before, and those after it if it did anything."""
-    named = {}
-    for stretch, (before, after) in zip(stretches, (("poses", "smooth"), ("lifted", "lifted_smooth")), strict=False):
-        named[before] = stretch.before
+def _writers(done: Done, world: PoseSequence | None) -> dict[str, Writer]:
+    """What writes each file, by what it is: of a stretch the poses before, and those after it if it did anything."""
+    poses = {} if world is None else {"world": world}
+    for stretch, (before, after) in zip(
+        done.stretches, (("poses", "smooth"), ("lifted", "lifted_smooth")), strict=False
+    ):
+        poses[before] = stretch.before
         if stretch.harm is not None:
-            named[after] = stretch.after
-    return named
+            poses[after] = stretch.after
+    writers: dict[str, Writer] = {what: partial(write_poses, sequence) for what, sequence in poses.items()}
+    if done.timelines is not None:
+        writers["actions"] = partial(write_timelines, done.timelines)
+    return writers

@@ -19,6 +19,9 @@ from poseworks.lifting.body_scale import check_sizes
 from poseworks.lifting.lift_options import CameraOptions
 from poseworks.lifting.settings import LiftSettings, default_model
 from poseworks.pipeline.sparse import fill_between, sampled_every
+from poseworks.skeleton_action.settings import DEFAULT_MODEL as DEFAULT_RECOGNIZER
+from poseworks.skeleton_action.settings import RecognizeSettings
+from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.filters import AnyFilter, Filter
 from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
 
@@ -38,6 +41,7 @@ class Outcome:
     """What a step made, and sentences that a reader has to know.
 
     Attributes:
+        timelines: of actions, from a step that recognizes them.
         compared: does to the poses before the chain what the harm report must not count as a change of the motion:
             labels put right, and frames that nobody looked at.
     """
@@ -45,6 +49,7 @@ class Outcome:
     poses: PoseSequence
     notes: tuple[str, ...]
     compared: Callable[[PoseSequence], PoseSequence] = _same
+    timelines: tuple[Timeline, ...] | None = None
 
 
 Runner = Callable[[PoseSequence, Advance], Outcome]
@@ -120,25 +125,53 @@ class LiftStep(LiftSettings, frozen=True, extra="forbid"):
         return CameraOptions(focal=self.focal, camera=self.camera)
 
 
-AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep | LiftStep
+class RecognizeStep(RecognizeSettings, frozen=True, extra="forbid"):
+    """Recognition of actions in 2D poses (`poseworks.skeleton_action`), which stay what they are.
+
+    Attributes:
+        model: a shipped name, a saved folder or an original checkpoint file.
+        window_s, stride_s: unlike elsewhere, a timeline is the default.
+        optional: poses that nothing can be recognized in (3D ones, an unknown skeleton) are left at that, and a note
+            says why.
+    """
+
+    kind: Literal["recognize"] = "recognize"
+    model: str = DEFAULT_RECOGNIZER
+    window_s: PositiveFloat | None = 2.0
+    stride_s: PositiveFloat | None = 0.5
+    optional: bool = False
+
+
+AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep | RecognizeStep | LiftStep
 Step = Annotated[AnyStep, Field(discriminator="kind")]
 
 
 class ChainConfig(BaseModel, frozen=True, extra="forbid"):
     """The steps of a run, in their order; without any given, what a detector's poses of every frame get."""
 
-    steps: tuple[Step, ...] = Field(default=(UnswapStep(), SmoothStep(), LiftStep(optional=True)), min_length=1)
+    steps: tuple[Step, ...] = Field(
+        default=(UnswapStep(), SmoothStep(), RecognizeStep(optional=True), LiftStep(optional=True)), min_length=1
+    )
 
     @model_validator(mode="after")
-    def _lifted_once(self) -> Self:
-        if sum(isinstance(step, LiftStep) for step in self.steps) > 1:
-            raise ValueError("poses are lifted once; leave out all steps of kind lift but one")
+    def _once_and_in_2d(self) -> Self:
+        kinds: list[str] = [step.kind for step in self.steps]
+        for kind, done in (("lift", "poses are lifted"), ("recognize", "actions are recognized")):
+            if kinds.count(kind) > 1:
+                raise ValueError(f"{done} once; leave out all steps of kind {kind} but one")
+        if {"lift", "recognize"} <= set(kinds) and kinds.index("recognize") > kinds.index("lift"):
+            raise ValueError("actions are recognized in 2D poses; put the step recognize before the step lift")
         return self
 
     @property
     def lifts(self) -> bool:
         """Whether 3D poses come out of 2D ones."""
         return any(isinstance(step, LiftStep) for step in self.steps)
+
+    @property
+    def recognizes(self) -> bool:
+        """Whether actions are looked for."""
+        return any(isinstance(step, RecognizeStep) for step in self.steps)
 
 
 def default_chain(
@@ -148,9 +181,12 @@ def default_chain(
     model: str | None = None,
     filter: Filter | None = None,  # noqa: A002 (the word for it)
     guard: bool = False,
+    recognize: RecognizeStep | None = RecognizeStep(optional=True),  # noqa: B008 (frozen)
     lift: LiftStep | None = LiftStep(optional=True),  # noqa: B008 (frozen)
 ) -> ChainConfig:
     """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing, lifting.
+
+    Actions are recognized before lifting, in 2D.
 
     Args:
         every: N. Without a `model` or a `filter`, the weights made for 5 and 10 recover the frames between; for others
@@ -158,6 +194,7 @@ def default_chain(
         unswap: exchange left and right back first.
         model, filter: smooth with it instead; at most one of the two.
         guard: limit each correction to what the input's own noise explains.
+        recognize: how actions are recognized in the smoothed poses; None: not at all.
         lift: how the smoothed poses are lifted; None: not at all.
     """
     steps: list[AnyStep] = [UnswapStep()] if unswap else []
@@ -170,8 +207,7 @@ def default_chain(
     else:
         chosen = model or SPARSE_SMOOTHERS.get(every, DEFAULT_SMOOTHER)
         steps.append(SmoothStep.model_validate({"model": chosen, **settings}))
-    if lift is not None:
-        steps.append(lift)
+    steps += [step for step in (recognize, lift) if step is not None]
     return ChainConfig(steps=tuple(steps))
 
 
@@ -179,7 +215,7 @@ def chain_for(poses: PoseSequence) -> ChainConfig:
     """The default chain for poses whose history may say that left and right are in order, or frames left out."""
     unswap = not is_repaired(poses.history)
     if poses.num_dims == 3:
-        return default_chain(sampled_every(poses.history), unswap=unswap, lift=None)
+        return default_chain(sampled_every(poses.history), unswap=unswap, recognize=None, lift=None)
     return default_chain(sampled_every(poses.history), unswap=unswap)
 
 
@@ -221,6 +257,8 @@ def build(step: AnyStep, device: str = "cpu") -> Runner:
             return _network_runner(step, device)
         case FilterStep():
             return lambda poses, advance: _outcome(smooth(poses, step.filter, _settings(step), advance=advance))
+        case RecognizeStep():
+            return _recognize_runner(step, device)
         case LiftStep():
             return _lift_runner(step, device)
         case _:
@@ -304,6 +342,26 @@ def _lift_runner(step: LiftStep, device: str) -> Runner:
                 raise
             return Outcome(poses, (f"not lifted to 3D: {str(error).removeprefix('poses: ')}",))
         return Outcome(lifted.poses, lifted.notes)
+
+    return run
+
+
+def _recognize_runner(step: RecognizeStep, device: str) -> Runner:
+    from poseworks.core.cli import choose_device
+    from poseworks.skeleton_action.loading import load
+    from poseworks.skeleton_action.recognition import recognize
+
+    network = load(step.model).to(choose_device(device))
+    settings = RecognizeSettings(**{name: getattr(step, name) for name in RecognizeSettings.model_fields})
+
+    def run(poses: PoseSequence, advance: Advance) -> Outcome:
+        try:
+            found = recognize(poses, network, settings, model=step.model, advance=advance)
+        except (DataError, SkeletonError) as error:
+            if not step.optional:
+                raise
+            return Outcome(poses, (f"no actions recognized: {str(error).removeprefix('poses: ')}",))
+        return Outcome(poses, found.notes, timelines=found.timelines)
 
     return run
 

@@ -1,4 +1,4 @@
-"""What a chain did, apart for each kind of poses: those in 2D, and the 3D ones that they were lifted to."""
+"""What a chain did, apart for each kind of poses (those in 2D, and the 3D ones lifted from them), and what it read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from poseworks.core import PoseSequence
 from poseworks.pipeline.steps import Advance, AnyStep, Runner
+from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.harm import HarmReport, harm_report
 
 
@@ -25,12 +26,27 @@ class Stretch:
     harm: HarmReport | None
 
 
+@dataclass(frozen=True)
+class Done:
+    """What all steps did.
+
+    Attributes:
+        stretches: one, or a new one where lifting made other poses.
+        timelines: of actions, one a person; None where no step recognizes any.
+        notes: of all steps.
+    """
+
+    stretches: tuple[Stretch, ...]
+    timelines: tuple[Timeline, ...] | None
+    notes: tuple[str, ...]
+
+
 def run_steps(
     poses: PoseSequence,
     steps: Iterable[tuple[AnyStep, Runner]],
     progress: Callable[[str], AbstractContextManager[Advance]],
-) -> tuple[list[Stretch], list[str]]:
-    """The stretches of the chain, a new one where lifting made other poses, and the notes of all steps.
+) -> Done:
+    """What the steps of a chain make of poses.
 
     Args:
         poses: what the chain starts from.
@@ -38,6 +54,7 @@ def run_steps(
         progress: gives, for the name of a step, whom the step tells how much of it is done.
     """
     stretches: list[Stretch] = []
+    timelines: tuple[Timeline, ...] | None = None
     notes: list[str] = []
     first = compared = result = poses
     worked = False
@@ -49,6 +66,7 @@ def run_steps(
         with progress(f"{number}. {step.kind}") as advance:
             outcome = runner(result, advance)
         notes += outcome.notes
+        timelines = timelines if outcome.timelines is None else outcome.timelines
         if outcome.poses.num_dims != result.num_dims:
             stretches.append(finished())
             first = compared = outcome.poses
@@ -57,4 +75,4 @@ def run_steps(
             compared = outcome.compared(compared)
             worked = worked or outcome.poses is not result
         result = outcome.poses
-    return [*stretches, finished()], notes
+    return Done((*stretches, finished()), timelines, tuple(notes))

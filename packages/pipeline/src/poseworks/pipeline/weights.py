@@ -28,21 +28,25 @@ def methods() -> Iterator[Method]:
     """The methods that have networks in torch."""
     from poseworks.lifting import inspection as of_lifting
     from poseworks.lifting import loading as lifting
+    from poseworks.skeleton_action import inspection as of_actions
+    from poseworks.skeleton_action import loading as actions
     from poseworks.temporal import inspection as of_temporal
     from poseworks.temporal import loading as temporal
 
     yield Method(temporal.shipped_models(), of_temporal.inspect_file, temporal.load, temporal.save)
     yield Method(lifting.shipped_models(), of_lifting.inspect_file, lifting.load, lifting.save)
+    yield Method(actions.shipped_models(), of_actions.inspect_file, actions.load, actions.save)
 
 
 def is_named_as_weights(name: str) -> bool:
     """Whether it is a shipped name, a saved folder, or has a suffix that neither poses nor recordings have."""
     from poseworks.lifting.models import shipped_models as lifters
+    from poseworks.skeleton_action.models import shipped_models as recognizers
     from poseworks.temporal.models import shipped_models as smoothers
 
     path = Path(name)
     saved = path.is_dir() and ((path / "config.json").is_file() or any(path.glob("*.index")))
-    return saved or path.suffix.lower() in _SUFFIXES or name in (*lifters(), *smoothers())
+    return saved or path.suffix.lower() in _SUFFIXES or name in (*lifters(), *smoothers(), *recognizers())
 
 
 def inspect_weights(path: Path, reading: ReadOptions) -> dict[str, Any]:
