@@ -29,11 +29,12 @@ from poseworks.core.metrics import (
     pck,
     pve,
     root_relative,
+    scale_align,
     similarity_align,
 )
 from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.core.skeletons import H36M_17
-from poseworks.core.testing import ReferenceCase, reference_cases, walking_poses
+from poseworks.core.testing import ReferenceCase, reference_cases, seeded_input, walking_poses
 
 HERE = Path(__file__).parent
 UP = (0.0, 0.0, 1.0)
@@ -88,6 +89,61 @@ class TestPublished:
         hits = pck(predicted * pixels, target * pixels, share, size=max(x1 - x0, y1 - y0))
         for origin in ("smoothnet", "deciwatch"):
             self.check(hits.mean(), case.expected[f"pck_{share}_paper_{origin}"])
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, Tensor]:
+    return reference_cases(HERE / "reference", "metrics")[0].outputs
+
+
+@pytest.fixture(scope="module")
+def joints() -> tuple[Tensor, Tensor]:
+    """(predicted, target), (8, 14, 3): noise, a turn about z, a scale, a shift; the first pose mirrored."""
+    target = torch.from_numpy(seeded_input("metrics_gt", (8, 14, 3), 300.0))
+    predicted = target + torch.from_numpy(seeded_input("metrics_noise", (8, 14, 3), 40.0))
+    cos, sin = math.cos(0.7), math.sin(0.7)
+    predicted = 1.2 * predicted @ torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]).mT
+    predicted = predicted + torch.tensor([100.0, -50, 30])
+    predicted[0, :, 0] *= -1
+    return predicted, target
+
+
+class TestEvaluationOfBodies:
+    """The figures that the evaluation code of mesh recovery prints, in millimetres and percent."""
+
+    ROOT = (2, 3)  # the hips
+
+    @pytest.mark.parametrize("alignment", ["none", "scale", "procrustes"])
+    def test_joint_errors(self, figures: dict[str, Tensor], joints: tuple[Tensor, Tensor], alignment: str) -> None:
+        align = {"none": lambda x, _: x, "scale": scale_align, "procrustes": similarity_align}[alignment]
+        x, y = (root_relative(joint, self.ROOT) for joint in joints)
+        x = align(x, y)  # on all joints, also where some are not counted
+        assert_close(mpjpe(x, y).mean(), figures[f"mpjpe_{alignment}"].float(), rtol=1e-5, atol=0)
+        counted = [joint for joint in range(14) if joint not in (0, 5, 10)]
+        found = mpjpe(x[:, counted], y[:, counted]).mean()
+        assert_close(found, figures[f"mpjpe_masked_{alignment}"].float(), rtol=1e-5, atol=0)
+        assert_close(100 * pck(x, y, 150).mean(), figures[f"pck_{alignment}"], rtol=1e-5, atol=0)
+        assert_close(100 * auc(x, y, AUC_THRESHOLDS_MM).mean(), figures[f"auc_{alignment}"].float(), rtol=1e-5, atol=0)
+
+    def test_alignment_of_each_pose(self, figures: dict[str, Tensor], joints: tuple[Tensor, Tensor]) -> None:
+        x, y = (root_relative(joint, self.ROOT) for joint in joints)
+        assert_close(pa_mpjpe(x, y), figures["pa_per_sample"].float(), rtol=1e-5, atol=0)
+        assert_close(similarity_align(x, y), figures["aligned"].float(), rtol=1e-4, atol=1e-2)
+
+    def test_vertices(self, figures: dict[str, Tensor]) -> None:
+        target = torch.from_numpy(seeded_input("metrics_gv", (8, 200, 3), 300.0))
+        predicted = target + torch.from_numpy(seeded_input("metrics_gvn", (8, 200, 3), 20.0))
+        assert_close(pve(predicted, target).mean(), figures["pve"], rtol=1e-5, atol=0)
+
+    def test_acceleration_leaves_out_what_a_hidden_frame_touches(
+        self, figures: dict[str, Tensor], joints: tuple[Tensor, Tensor]
+    ) -> None:
+        predicted, target = joints
+        assert_close(accel_error(predicted, target), figures["accel"], rtol=1e-5, atol=0)
+        hidden = target.clone()
+        hidden[4] = torch.nan
+        errors = accel_error(predicted, hidden)
+        assert_close(errors[errors.isfinite()], figures["accel_masked"], rtol=1e-5, atol=0)
 
 
 def test_mpjpe_by_hand() -> None:

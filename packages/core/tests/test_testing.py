@@ -39,7 +39,7 @@ def test_reference_cases(tmp_path: Path) -> None:
     manifest = {
         "config": {"width": 4},
         "state_dict": [["layer.weight", [2, 3]]],
-        "input": {"x": {"seeded_input": ["case:x", [2, 3], 0.5]}, "y": "x + 1"},
+        "input": {"x": {"seeded_input": ["case:x", [2, 3], 0.5]}, "z": ["seeded_input", "z", [2], 1.0], "y": "x + 1"},
         "outputs": {"x": [1], "out": [2]},
         "expected": {"error": 0.5},
     }
@@ -49,8 +49,9 @@ def test_reference_cases(tmp_path: Path) -> None:
     assert case.name == "case"
     assert case.config == {"width": 4}
     assert case.expected == {"error": 0.5}
-    assert set(case.inputs) == {"x", "stored"}
+    assert set(case.inputs) == {"x", "z", "stored"}
     assert torch.equal(case.inputs["x"], torch.from_numpy(seeded_input("case:x", (2, 3), 0.5)))
+    assert torch.equal(case.inputs["z"], torch.from_numpy(seeded_input("z", (2,))))
     assert {name: tuple(value.shape) for name, value in case.outputs.items()} == {"x": (1,), "out": (2,)}
     state = case.state_dict()
     state["layer.weight"].zero_()

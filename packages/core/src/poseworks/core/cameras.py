@@ -1,17 +1,26 @@
-"""Pinhole cameras: from points in front of the camera to pixels, and from pixels to the rays that they lie on.
+"""Cameras: from points to pixels, and from pixels to the rays that they lie on or the place that they tell.
 
-Axes of a camera: x right, y down, z away from it; pixels count from the top left corner. NumPy only.
+Axes of a camera: x right, y down, z away from it; pixels count from the top left corner. `Pinhole` is for arrays. The
+functions are for tensors of any leading shape, with gradients; importing this module does not import torch.
+
+Networks that see a crop of R x R pixels around a person give a camera (s, tx, ty): a metre spans s halves of the crop,
+and (tx, ty) metres move the person. `orthographic_projection` takes it as it is; or it stands for a camera of a long
+focal length, `crop_camera_translation`, or for that of the whole picture, `full_image_translation`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from poseworks.core.errors import ConfigError
+from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.core.shapes import expect_shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[np.float64]
 
@@ -53,3 +62,152 @@ class Pinhole:
         expect_shape("pixels", array, "... C=2", fix="The last axis is x, y in pixels.")
         slopes = (array - (self.cx, self.cy)) / (self.fx, self.fy)
         return np.concatenate([slopes, np.ones_like(slopes[..., :1])], axis=-1)
+
+
+CROP_FOCAL_PX = 5000.0
+"""Focal length of the camera that crops are seen with, for convention; persons then stand some 50 m away."""
+
+
+def crop_camera_translation(camera: Tensor, crop_size: float, focal_px: float = CROP_FOCAL_PX) -> Tensor:
+    """(..., 3) place of a person in metres before the camera of a crop: tx, ty, 2 f / (R s + 1e-9).
+
+    Args:
+        camera: (..., 3) s, tx, ty.
+        crop_size: R, pixels of a side.
+        focal_px: f.
+
+    Raises:
+        ShapeError: the last axis is not 3.
+        ConfigError: a size or a focal length is not above 0.
+    """
+    import torch
+
+    expect_shape("camera", camera, "... C=3", fix="The last axis is s, tx, ty.")
+    _expect_above_0(crop_size=crop_size, focal_px=focal_px)
+    scale, x, y = camera.unbind(-1)
+    return torch.stack((x, y, 2 * focal_px / (crop_size * scale + 1e-9)), dim=-1)
+
+
+def full_image_translation(
+    camera: Tensor, box_center: Tensor, box_size: Tensor, image_size: tuple[float, float], focal_px: float | Tensor
+) -> Tensor:
+    """(..., 3) place of a person in metres before the camera of the whole picture, from that of a crop (Kissos 2020).
+
+    The person keeps its size in pixels: tz = 2 f / (b s), and the box's place adds 2 (c - middle) / (b s).
+
+    Args:
+        camera: (..., 3) s, tx, ty.
+        box_center: (..., 2) pixels of the picture.
+        box_size: (...) b, pixels of a side of the square box that was cropped.
+        image_size: width and height of the picture.
+        focal_px: of its camera, a number or (...); the diagonal of the picture where it is unknown.
+
+    Raises:
+        ShapeError: a shape is another.
+        ConfigError: a size or a focal length is not above 0.
+    """
+    import torch
+
+    expect_shape("camera", camera, "... C=3", fix="The last axis is s, tx, ty.")
+    expect_shape("box_center", box_center, "... C=2", fix="The last axis is x, y in pixels.")
+    if bool((torch.as_tensor(focal_px) <= 0).any()) or bool((box_size <= 0).any()):
+        raise ConfigError("focal_px and box_size: expected numbers above 0.")
+    middle = box_center.new_tensor(image_size) / 2
+    size = box_size * camera[..., 0]
+    shift = 2 * (box_center - middle) / size[..., None]
+    return torch.cat((camera[..., 1:] + shift, (2 * focal_px / size)[..., None]), dim=-1)
+
+
+def perspective_projection(
+    points: Tensor,
+    translation: Tensor,
+    focal_px: float | Tensor = CROP_FOCAL_PX,
+    center: tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """(..., N, 2) pixels of points: f (x, y) / z + center.
+
+    Args:
+        points: (..., N, 3) in metres.
+        translation: (..., 3) added to them to bring them before the camera.
+        focal_px: f, a number or (...).
+        center: the pixel on the axis.
+
+    Raises:
+        ShapeError: a shape is another.
+    """
+    import torch
+
+    expect_shape("points", points, "... N C=3")
+    expect_shape("translation", translation, "... C=3")
+    placed = points + translation[..., None, :]
+    focal = torch.as_tensor(focal_px, dtype=points.dtype, device=points.device)[..., None, None]
+    return focal * placed[..., :2] / placed[..., 2:] + placed.new_tensor(center)
+
+
+def orthographic_projection(points: Tensor, camera: Tensor) -> Tensor:
+    """(..., N, 2) of points (..., N, 3) seen by a camera (..., 3) s, tx, ty: s ((x, y) + (tx, ty)), from -1 to 1.
+
+    Raises:
+        ShapeError: a shape is another.
+    """
+    expect_shape("points", points, "... N C=3")
+    expect_shape("camera", camera, "... C=3", fix="The last axis is s, tx, ty.")
+    return camera[..., None, :1] * (points[..., :2] + camera[..., None, 1:])
+
+
+def estimated_translation(
+    points: Tensor,
+    pixels: Tensor,
+    confidence: Tensor,
+    focal_px: float = CROP_FOCAL_PX,
+    center: tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
+    """(..., 3) translation that brings points where they are seen, by weighted least squares; NaN with fewer than two.
+
+    f (X + tx) = (x - cx) (Z + tz) and the same for y, which is linear in t; each weighted by its confidence.
+
+    Args:
+        points: (..., N, 3) in metres.
+        pixels: (..., N, 2).
+        confidence: (..., N), at least 0; points with 0 may be anything finite.
+        focal_px: f.
+        center: the pixel on the axis.
+
+    Raises:
+        ShapeError: a shape is another.
+        ConfigError: the focal length is not above 0.
+    """
+    import torch
+
+    sizes = expect_shape("points", points, "... N C=3")
+    expect_shape("pixels", pixels, f"... N={sizes['N']} C=2")
+    expect_shape("confidence", confidence, f"... N={sizes['N']}")
+    if points.shape[:-1] != pixels.shape[:-1] or points.shape[:-1] != confidence.shape:
+        raise ShapeError(
+            f"points, pixels, confidence: expected one leading shape, got {tuple(points.shape)}, "
+            f"{tuple(pixels.shape)}, {tuple(confidence.shape)}."
+        )
+    _expect_above_0(focal_px=focal_px)
+    slopes = (pixels - pixels.new_tensor(center)).double() / focal_px
+    x, y, z = points.double().unbind(-1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    # tx - slope tz = slope Z - X, for x and for y
+    rows = torch.stack(
+        (torch.stack((one, zero, -slopes[..., 0]), -1), torch.stack((zero, one, -slopes[..., 1]), -1)), dim=-2
+    ).flatten(-3, -2)
+    wanted = (slopes * z[..., None] - torch.stack((x, y), -1)).flatten(-2)
+    weights = confidence.double().repeat_interleave(2, dim=-1)[..., None]
+    normal = rows.mT @ (weights * rows)
+    enough = ((confidence > 0).sum(-1) >= 2)[..., None]
+    solved, fault = torch.linalg.solve_ex(
+        torch.where(enough[..., None], normal, torch.eye(3, dtype=normal.dtype, device=normal.device)),
+        rows.mT @ (weights * wanted[..., None]),
+    )
+    found = torch.where(enough & (fault == 0)[..., None], solved.squeeze(-1), torch.nan)
+    return found.to(points.dtype)
+
+
+def _expect_above_0(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not value > 0:
+            raise ConfigError(f"{name}: expected a number above 0, got {value}.")

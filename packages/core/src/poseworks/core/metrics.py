@@ -108,9 +108,19 @@ def n_mpjpe(predicted: Array, target: Array, root: Sequence[int] | None = None) 
     x, y = _pair(predicted, target, "... J D=2|3")
     if root is not None:
         x, y = root_relative(x, root), root_relative(y, root)
+    return mpjpe(scale_align(x, y), y)
+
+
+def scale_align(predicted: Array, target: Array) -> Tensor:
+    """`predicted` (..., J, D), each frame scaled about 0 onto `target` in the least-squares sense; zeros stay zeros.
+
+    Raises:
+        ShapeError: the shapes differ.
+    """
+    x, y = _pair(predicted, target, "... J D=2|3")
     squared = (x * x).sum(dim=(-2, -1), keepdim=True)
     scale = (x * y).sum(dim=(-2, -1), keepdim=True) / torch.where(squared == 0, torch.ones_like(squared), squared)
-    return mpjpe(scale * x, y)
+    return scale * x
 
 
 def pve(predicted: Array, target: Array) -> Tensor:

@@ -105,8 +105,9 @@ class ReferenceCase:
         made = {name: array for name, array in self.arrays.items() if name not in outputs}
         recipes = self.manifest.get("input", {})
         for name, recipe in ({"input": recipes} if "seeded_input" in recipes else recipes).items():
-            if isinstance(recipe, dict) and "seeded_input" in recipe and name not in made:
-                seed, shape, scale = recipe["seeded_input"]
+            # {"seeded_input": [name, shape, scale]}, or ["seeded_input", name, shape, scale]
+            if isinstance(recipe, dict | list) and "seeded_input" in recipe and name not in made:
+                seed, shape, scale = recipe["seeded_input"] if isinstance(recipe, dict) else recipe[1:]
                 made[name] = seeded_input(seed, tuple(shape), scale)
         return {name: torch.from_numpy(array) for name, array in made.items()}
 
