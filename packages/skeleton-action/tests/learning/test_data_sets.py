@@ -63,15 +63,15 @@ def test_what_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_split(Data(set="own", train="train", test="test"), "train", "mmaction")
 
 
-def test_a_split_of_a_file_of_ones_own(waves: Path, tmp_path: Path) -> None:
+def test_a_split_of_a_file_of_ones_own(walks: Path, tmp_path: Path) -> None:
     own = Data(set="own", train="train", test="test")
-    where = find_split(own, "test", "mmaction", waves)
-    assert where == SplitFile(waves, "test")
+    where = find_split(own, "test", "mmaction", walks)
+    assert where == SplitFile(walks, "test")
     found = read_split(where, None)
-    assert [annotation.identifier for annotation in found.annotations] == [f"wave{n}" for n in range(12, 18)]
-    assert class_names(own, found) == ("left arm waves", "right arm waves")
-    bare = read_data_set(waves, "test")
+    assert [annotation.identifier for annotation in found.annotations] == [f"walk{n}" for n in range(12, 18)]
+    assert class_names(own, found) == ("walk", "hands up")
+    bare = read_data_set(walks, "test")
     assert class_names(GYM, type(bare)(annotations=bare.annotations)) == label_names("gym99")
-    shutil.copy(waves, tmp_path / "gym_hrnet.pkl")
+    shutil.copy(walks, tmp_path / "gym_hrnet.pkl")
     with pytest.raises(ConfigError, match="val"):
         read_split(find_split(GYM, "val", "pyskl", tmp_path), 99)
