@@ -87,7 +87,7 @@ def test_a_tree_has_segments_windows_and_the_history(tmp_path: Path) -> None:
     write_timelines([timeline()], tmp_path / "a.json", history=[{"verb": "recognize"}])
     tree = json.loads((tmp_path / "a.json").read_text())
     assert (tree["format"], tree["labels"]) == ("poseworks.timeline/1", ["squat", "lunge"])
-    (person,) = tree["people"]
+    (person,) = tree["timelines"]
     assert person["person"] == 7
     assert person["segments"][0] == {"label": "squat", "begin_s": 0.0, "end_s": 2.5, "probability": 0.5}
     assert person["windows"][3] == {

@@ -197,7 +197,7 @@ def timelines_as_tree(timelines: Sequence[Timeline]) -> dict[str, Any]:
     """What the .json file holds, as plain dicts and lists."""
     return {
         "labels": list(timelines[0].labels) if timelines else [],
-        "people": [
+        "timelines": [
             {
                 "person": timeline.person,
                 "segments": [vars(segment) for segment in timeline.segments],
