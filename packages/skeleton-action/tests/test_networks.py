@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,42 @@ def test_residual_blocks_start_as_their_shortcuts() -> None:
         lasts = [x for name, x in network.named_parameters() if name.endswith("conv3.bn.weight")]
         assert len(lasts) == 3
         assert not any(x.any() for x in lasts)
+
+
+@pytest.mark.parametrize("network", TINY, ids=lambda network: network.config.kind)
+@torch.no_grad()
+def test_empty_borders_and_odd_sizes_change_nothing(network: HeatmapNetwork) -> None:
+    network.eval()
+    filled = torch.randn(2, 3, 6, 21, 30, generator=torch.Generator().manual_seed(0))
+    for rows, columns in ((slice(0, 0), slice(0, 0)), (slice(9, 11), slice(20, 30)), (slice(0, 21), slice(4, 9))):
+        x = torch.zeros_like(filled)
+        x[..., rows, columns] = filled[..., rows, columns]
+        x[1, :, :3] = 0
+        assert_close(network.features(x), layers(network, x), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", TINY, ids=lambda network: network.config.kind)
+def test_inference_follows_the_weights(network: HeatmapNetwork) -> None:
+    network = copy.deepcopy(network).eval()
+    x = torch.rand(1, 3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                network(x)
+                tensor.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(len(name)))
+        assert_close(network.features(x), layers(network, x), atol=1e-4, rtol=1e-5)
+    assert network(x).requires_grad
+    with torch.inference_mode():
+        inferred = network(x)
+    assert_close(inferred, network(x).detach(), atol=1e-4, rtol=1e-5)
+    assert_close(copy.deepcopy(network).double()(x.double()).float(), network(x), atol=1e-4, rtol=1e-5)
+
+
+def test_dropout_in_training_and_none_in_inference() -> None:
+    network = copy.deepcopy(TINY[1]).train()
+    x = torch.rand(2, 3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    first, second = network(x), network(x)
+    assert not torch.equal(first, second)
+    network.eval()
+    assert torch.equal(network(x), network(x))

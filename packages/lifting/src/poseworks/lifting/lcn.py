@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from poseworks.core.inference import buffer, needs_layers
+from poseworks.core.inference import Derived, buffer, needs_layers
 from poseworks.core.shapes import expect_shape
 from poseworks.lifting.blocks import BlockPlan, block_plan
 from poseworks.lifting.graphs import GRAPH_0, MaskType, Neighbours, edges, mask
@@ -204,8 +204,7 @@ class LCN(nn.Module):
         self.input_activation = Activation(channels, config.dropout)
         self.blocks = nn.ModuleList(Block(joints, channels, config.dropout) for _ in range(config.layers))
         self.output = LocallyConnected(joints, channels, 3)
-        self._packed: tuple[tuple[int, ...], Packed] | None = None
-        self._tensors: tuple[Tensor, ...] | None = None
+        self._packed = Derived[Packed]()
 
     def mask(self) -> Tensor:
         """(J, J) by input and output joint. A learnable one is a softmax over input joints, cut to the graph."""
@@ -261,14 +260,7 @@ class LCN(nn.Module):
 
     def packed(self) -> Packed:
         """The weights of the inference path, made again where something changed."""
-        if self._tensors is None:  # looking for them takes as long as a frame
-            self._tensors = (*self.parameters(), *self.buffers())
-        if any(tensor.is_inference() for tensor in self._tensors):  # these have no versions
-            return Packed.of(self)
-        key = tuple(number for tensor in self._tensors for number in (tensor.data_ptr(), tensor._version))
-        if self._packed is None or self._packed[0] != key:
-            self._packed = (key, Packed.of(self))
-        return self._packed[1]
+        return self._packed.of(self, lambda: Packed.of(self))
 
     @property
     def multiply_adds(self) -> int:
@@ -305,17 +297,14 @@ class LCN(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As in torch; forgets the folded weights."""
-        self._packed = self._tensors = None
+        self._packed.forget()
         return super().train(mode)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As in torch, for `to` and its kin; forgets them as well."""
-        self._packed = self._tensors = None
+        self._packed.forget()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None, "_tensors": None}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
+from poseworks.skeleton_action.convolution import FramePool
 from poseworks.skeleton_action.head import Backbone, ConvNorm, HeatmapNetwork, NetworkConfig
 
 KERNEL = (3, 3, 3)
@@ -35,7 +36,7 @@ class C3DLightBackbone(Backbone):
         self.conv3b = ConvNorm(4 * width, 4 * width, KERNEL)
         self.conv4a = ConvNorm(4 * width, 8 * width, KERNEL)
         self.conv4b = ConvNorm(8 * width, 8 * width, KERNEL)
-        self.pool = nn.AvgPool3d((1, 2, 2))
+        self.pool = FramePool("mean of 2x2")
 
     def clip_part(self, hidden: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, 8 width, T, H / 8, W / 8)."""

@@ -12,7 +12,7 @@ dimensions than in three:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -52,10 +52,10 @@ def images(x: Tensor) -> Tensor:
 
 def clips(y: Tensor, count: int) -> Tensor:
     """The reverse of `images`: (N T, C, H, W) -> (N, C, T, H, W), N = `count`."""
-    return y.unflatten(0, (count, -1)).movedim(2, 1)
+    return y.view(count, -1, *y.shape[1:]).movedim(2, 1)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes3 = ONES, groups: int = 1) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...] = ONES, groups: int = 1) -> Tensor:
     """As `Convolution`, on a CPU: (N, a, T, H, W) and a weight (b, a / groups, k, l, l) -> (N, b, T', H', W')."""
     frames, height, width = weight.shape[2:]
     if frames == 1:
@@ -69,12 +69,12 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes3 = ON
     if (height, width) == (1, 1):
         places = _last(x, (len(x), x.shape[2], -1))  # (N, a, T, H W)
         y = F.conv2d(places, weight[..., 0], bias, 1, (frames // 2, 0), groups=groups)
-        return y.unflatten(3, x.shape[3:])
+        return y.view(*y.shape[:3], *x.shape[3:])
     x = x.contiguous(memory_format=torch.channels_last_3d)
     padding = (frames // 2, height // 2, width // 2)
     if groups == len(weight) > 1 and torch.is_grad_enabled():
-        y = _Depthwise.apply(x, weight, stride[1:], padding)
-        return y if bias is None else y + bias[:, None, None, None]
+        result: Tensor = _Depthwise.apply(x, weight, stride[1:], padding)
+        return result if bias is None else result + bias[:, None, None, None]
     return F.conv3d(x, weight, bias, stride, padding, groups=groups)
 
 
@@ -87,6 +87,35 @@ def _last(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
     return x.movedim(1, -1).reshape(-1).view(*sizes, x.shape[1]).movedim(-1, 1)
 
 
+class FramePool(nn.Module):
+    """The largest of 3x3, or the mean of 2x2 with stride 2, in every frame: (N, C, T, H, W) -> (N, C, T, H', W')."""
+
+    def __init__(self, kind: Literal["largest of 3x3", "mean of 2x2"]) -> None:
+        super().__init__()
+        self.mean = kind == "mean of 2x2"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> (N, C, T, H', W')."""
+        if views_pay(x):
+            y = images(x)
+            if self.mean:
+                return clips(F.avg_pool2d(y, 2), len(x))
+            return clips(F.max_pool2d(y, 3, 1, 1) if torch.is_grad_enabled() else _largest_of_3x3(y), len(x))
+        return F.avg_pool3d(x, (1, 2, 2)) if self.mean else F.max_pool3d(x, (1, 3, 3), 1, (0, 1, 1))
+
+
+def _largest_of_3x3(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> the same, the rows first and then the columns: torch's own also keeps where the largest was."""
+    for axis in (2, 3):
+        y = x.clone(memory_format=torch.channels_last)
+        last = x.shape[axis] - 1
+        for to, of in ((1, 0), (0, 1)):
+            part = y.narrow(axis, to, last)
+            torch.maximum(part, x.narrow(axis, of, last), out=part)
+        x = y
+    return x
+
+
 class _Depthwise(torch.autograd.Function):
     """Depthwise convolution without a stride in time."""
 
@@ -97,7 +126,7 @@ class _Depthwise(torch.autograd.Function):
         return F.conv3d(x, weight, None, (1, *stride), padding, groups=len(weight))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         g = g.contiguous(memory_format=torch.channels_last_3d)

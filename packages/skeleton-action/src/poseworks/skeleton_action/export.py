@@ -13,13 +13,13 @@ from poseworks.skeleton_action.head import HeatmapNetwork
 
 _BEFORE = (
     "A clip: clip_len frames spread evenly over the recording. Coordinates of all its people together: the box of what "
-    "is not missing, widened by a quarter and to a square, its lower corner subtracted, scaled so that the shorter side "
-    "is `size`, cut to size x size about the middle. Channel c of frame t: the maximum over people of "
+    "is not missing, widened by a quarter and to a square, its lower corner subtracted, scaled so that the shorter "
+    "side is `size`, cut to size x size about the middle. Channel c of frame t: the maximum over people of "
     "v exp(-d^2 / (2 sigma^2)), d the distance to joint c (or to the limb), v its score, out to 3 sigma."
 )
 _AFTER = (
-    "Divide the logits by `temperature`, softmax; of several clips of one recording the mean of that. Where `unknown` is "
-    "given, the answer is none of the classes if what it measures lies below its threshold."
+    "Divide the logits by `temperature`, softmax; of several clips of one recording the mean of that. Where `unknown` "
+    "is given, the answer is none of the classes if what it measures lies below its threshold."
 )
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
+import torch
 from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor, nn
 
+from poseworks.core.inference import Derived, buffer, needs_layers
 from poseworks.core.shapes import expect_shape
 from poseworks.skeleton_action.convolution import Convolution, Sizes3
+from poseworks.skeleton_action.folded import BLOCK_FRAMES, FoldedConvolution
 from poseworks.skeleton_action.preparation import Preparation
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class NetworkConfig(BaseModel, frozen=True, extra="forbid"):
@@ -126,6 +134,7 @@ class HeatmapNetwork(nn.Module):
         self.config = config
         self.backbone = backbone
         self.cls_head = ClassificationHead(channels, config.classes, config.dropout)
+        self._folded = Derived[Backbone]()
 
     def forward(self, volumes: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, classes).
@@ -142,7 +151,11 @@ class HeatmapNetwork(nn.Module):
         Raises:
             ShapeError: as `forward`.
         """
-        return self.clip_part(self.frame_part(volumes))
+        self._check(volumes)
+        if not self._infers(volumes):
+            return self.backbone(volumes)  # type: ignore[no-any-return]
+        backbone = self._folded_backbone()
+        return _clip_by_clip(lambda clip: backbone.clip_part(_frames_in_blocks(backbone, clip, lasting=False)), volumes)
 
     def frame_part(self, volumes: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, hidden, T, H', W'): what is computed frame by frame; T may be any number.
@@ -150,10 +163,71 @@ class HeatmapNetwork(nn.Module):
         Raises:
             ShapeError: as `forward`.
         """
-        sizes = f"N C={self.config.in_channels} T>=1 H>={self.smallest} W>={self.smallest}"
-        expect_shape("volumes", volumes, sizes, fix=f"This {type(self).__name__} reads a channel a joint or limb.")
-        return self.backbone.frame_part(volumes)
+        self._check(volumes)
+        if not self._infers(volumes):
+            return self.backbone.frame_part(volumes)
+        backbone = self._folded_backbone()
+        return _clip_by_clip(lambda clip: _frames_in_blocks(backbone, clip, lasting=True), volumes)
 
     def clip_part(self, hidden: Tensor) -> Tensor:
         """What `frame_part` gives of a clip's frames -> (N, channels, T', H', W')."""
-        return self.backbone.clip_part(hidden)
+        if not self._infers(hidden):
+            return self.backbone.clip_part(hidden)
+        return _clip_by_clip(self._folded_backbone().clip_part, hidden)
+
+    def _check(self, volumes: Tensor) -> None:
+        sizes = f"N C={self.config.in_channels} T>=1 H>={self.smallest} W>={self.smallest}"
+        expect_shape("volumes", volumes, sizes, fix=f"This {type(self).__name__} reads a channel a joint or limb.")
+
+    def _infers(self, x: Tensor) -> bool:
+        """Whether the folded form serves: on a CPU, without gradients."""
+        return not (torch.is_grad_enabled() or self.training or needs_layers(x) or x.numel() == 0)
+
+    def _folded_backbone(self) -> Backbone:
+        return self._folded.of(self.backbone, lambda: folded(self.backbone))
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; forgets the folded weights."""
+        self._folded.forget()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As in torch, for `to` and its kin; forgets them as well."""
+        self._folded.forget()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+def folded(backbone: Backbone) -> Backbone:
+    """A copy for inference whose norms are part of the convolutions (see `FoldedConvolution`)."""
+    copied = copy.deepcopy(backbone).eval().requires_grad_(requires_grad=False)
+    for module in list(copied.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, ConvNorm):
+                setattr(module, name, FoldedConvolution(child.conv, child.bn if child.norm else None, relu=child.relu))
+    return copied
+
+
+def _clip_by_clip(part: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A part of a network on every clip by itself: together they fit no cache."""
+    parts = [part(clip) for clip in x.split(1)]  # type: ignore[no-untyped-call]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _frames_in_blocks(backbone: Backbone, clip: Tensor, *, lasting: bool) -> Tensor:
+    """`Backbone.frame_part` on few frames at a time, whose activations stay in the cache.
+
+    Args:
+        lasting: the result is to last; else it lies in memory that the next call uses again.
+    """
+    if type(backbone).frame_part is Backbone.frame_part:
+        return clip
+    result: Tensor | None = None
+    for start in range(0, clip.shape[2], BLOCK_FRAMES):
+        block = backbone.frame_part(clip[:, :, start : start + BLOCK_FRAMES]).movedim(1, -1)
+        if result is None:
+            sizes = (1, clip.shape[2], *block.shape[2:])
+            result = torch.empty(sizes) if lasting else buffer("heatmap network", *sizes)
+        result[:, start : start + BLOCK_FRAMES] = block
+    assert result is not None
+    return result.movedim(-1, 1)

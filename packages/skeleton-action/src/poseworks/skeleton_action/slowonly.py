@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from poseworks.skeleton_action.convolution import Sizes3
+from poseworks.skeleton_action.convolution import FramePool, Sizes3
 from poseworks.skeleton_action.head import Backbone, ConvNorm, HeatmapNetwork, NetworkConfig, ResidualBlock
 
 EXPANSION = 4
@@ -48,7 +48,7 @@ class SlowOnlyBackbone(Backbone):
     def __init__(self, in_channels: int, width: int, blocks: tuple[int, int, int]) -> None:
         super().__init__()
         self.conv1 = ConvNorm(in_channels, width, (1, 7, 7))
-        self.pool = nn.MaxPool3d((1, 3, 3), stride=1, padding=(0, 1, 1))
+        self.pool = FramePool("largest of 3x3")
         self.layer1 = _stage(width, width, blocks[0], frames=1, stride=(1, 2, 2))
         self.layer2 = _stage(4 * width, 2 * width, blocks[1], frames=3, stride=(1, 2, 2))
         self.layer3 = _stage(8 * width, 4 * width, blocks[2], frames=3, stride=(2, 2, 2))
