@@ -16,6 +16,7 @@ import numpy as np
 
 from poseworks.core.errors import DataError, PoseworksError
 from poseworks.core.formats.hints import assumptions
+from poseworks.core.formats.openpose import ENDING as OPENPOSE_ENDING
 from poseworks.core.notes import some
 from poseworks.core.poses import PoseSequence
 from poseworks.skeleton_action.annotation import Annotation
@@ -24,7 +25,14 @@ from poseworks.skeleton_action.keypoints import annotation_of, layout_keypoints
 from poseworks.skeleton_action.label_table import ENDINGS, LabelRow
 from poseworks.skeleton_action.layouts import JointLayout
 from poseworks.skeleton_action.preparation import Preparation
-from poseworks.skeleton_action.splitting import TRAIN, Splits, splits_by_class, splits_by_subject, stated_splits
+from poseworks.skeleton_action.splitting import (
+    TRAIN,
+    Splits,
+    check_shares,
+    splits_by_class,
+    splits_by_subject,
+    stated_splits,
+)
 from poseworks.skeleton_action.volumes import draw_views, sample_to_test
 
 Read = Callable[[Path], PoseSequence]
@@ -104,6 +112,8 @@ def build_data_set(
         DataError: recordings are at fault and `skip` is false (all of them are listed), or none is left.
         ConfigError: the shares leave nothing for training.
     """
+    if not rows[0].split:
+        check_shares(shares)
     keep_reading = lru_cache(maxsize=_KEPT)(read)
     annotations, kept, faults = [], [], []
     notes: dict[str, None] = {}
@@ -130,12 +140,11 @@ def build_data_set(
     if not annotations:
         raise DataError(f"no recording is left: {listed(faults)}.")
     if unsized:
-        notes[
-            f"the size of the image is not stated by {len(unsized)} recordings: the smallest that holds them is used"
-        ] = None
+        counted = f"{len(unsized)} of {len(annotations)} recordings"
+        notes[f"{counted} do not state the size of the image: the smallest that holds them is used"] = None
     unlabelled = _without_label(folder, used)
     if unlabelled:
-        notes[f"{len(unlabelled)} files have no row in the table: {some(unlabelled)}"] = None
+        notes[f"{len(unlabelled)} files or folders have no row in the table: {some(unlabelled)}"] = None
     built = Built(
         annotations=annotations,
         splits=_splits(kept, [annotation.label or 0 for annotation in annotations], shares, rng),
@@ -217,10 +226,14 @@ def _splits(
 
 
 def _without_label(folder: Path, used: set[Path]) -> list[str]:
-    """Files of poses that no row means; those in a folder of OpenPose belong to it."""
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in ENDINGS)
-    used = {file.resolve() for file in used}
-    return [str(file.relative_to(folder)) for file in files if not used & {file.resolve(), *file.resolve().parents}]
+    """Files of poses, and folders of OpenPose, that no row means."""
+    used = {path.resolve() for path in used}
+    found = {
+        file.parent if file.stem.endswith(OPENPOSE_ENDING) else file: None
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in ENDINGS and not used & {file.resolve(), file.resolve().parent}
+    }
+    return [str(path.relative_to(folder)) for path in found]
 
 
 def _balance_notes(built: Built) -> list[str]:

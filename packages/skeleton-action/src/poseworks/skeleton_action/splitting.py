@@ -37,10 +37,8 @@ def splits_by_subject(
     """Splits none of whose subjects is in another, each of about its share of the recordings; the rest is train.
 
     Raises:
-        ConfigError: the shares leave nothing for training.
         DataError: there are fewer subjects than splits.
     """
-    check_shares(shares)
     wanted = {name: share for name, share in shares.items() if share}
     names = sorted(set(subjects))
     if len(names) <= len(wanted):
@@ -65,12 +63,7 @@ def splits_by_subject(
 def splits_by_class(
     identifiers: Sequence[str], labels: Sequence[int], shares: Mapping[str, float], rng: np.random.Generator
 ) -> Splits:
-    """Splits that hold about their share of each class, drawn at random; the rest is train.
-
-    Raises:
-        ConfigError: the shares leave nothing for training.
-    """
-    check_shares(shares)
+    """Splits that hold about their share of each class, drawn at random; the rest is train."""
     wanted = {name: share for name, share in shares.items() if share}
     home = [TRAIN] * len(identifiers)
     for label in sorted(set(labels)):
