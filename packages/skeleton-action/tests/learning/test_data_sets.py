@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poseworks.core.errors import ConfigError, DataError
-from poseworks.skeleton_action.annotation_files import read_data_set
+from poseworks.skeleton_action.annotation_files import DataSet, read_data_set
 from poseworks.skeleton_action.label_names import label_names
 from poseworks.skeleton_action.learning.data_sets import SplitFile, class_names, find_split, read_split
 from poseworks.skeleton_action.learning.published_recipes import Data
@@ -69,9 +69,11 @@ def test_a_split_of_a_file_of_ones_own(walks: Path, tmp_path: Path) -> None:
     assert where == SplitFile(walks, "test")
     found = read_split(where, None)
     assert [annotation.identifier for annotation in found.annotations] == [f"walk{n}" for n in range(12, 18)]
-    assert class_names(own, found) == ("walk", "hands up")
+    assert class_names(own, found, 2) == ("walk", "hands up")
     bare = read_data_set(walks, "test")
-    assert class_names(GYM, type(bare)(annotations=bare.annotations)) == label_names("gym99")
+    unnamed = DataSet(annotations=bare.annotations)
+    assert class_names(GYM, unnamed, 99) == label_names("gym99")
+    assert class_names(GYM, unnamed, 5) == class_names(own, unnamed, 2) == ()
     shutil.copy(walks, tmp_path / "gym_hrnet.pkl")
     with pytest.raises(ConfigError, match="val"):
         read_split(find_split(GYM, "val", "pyskl", tmp_path), 99)

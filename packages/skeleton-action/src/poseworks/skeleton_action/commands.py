@@ -16,6 +16,9 @@ from poseworks.skeleton_action.metric_names import METRICS, Metric
 from poseworks.skeleton_action.recognize_options import RecognizeOptions
 from poseworks.skeleton_action.views import Preset
 
+Source = Annotated[
+    str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file of mmaction or pyskl.")
+]
 Confusion = Annotated[Path | None, Parameter(help="Write the confusion matrix as this SVG figure.")]
 Form = Annotated[
     Literal["0.x", "1.x"],
@@ -82,6 +85,74 @@ def train(
         "poseworks.skeleton_action.learning.training", config, options, overrides=overrides, device=device,
         overwrite=overwrite, json=json, quiet=quiet,
     )  # fmt: skip
+
+
+def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Every model, shipped or published: size, licence, training data, claimed accuracy, where it is."""
+    from poseworks.core.verbs import show_models
+    from poseworks.skeleton_action.models import model_cards
+
+    show_models(model_cards(), json=json, quiet=quiet)
+
+
+def convert(
+    file: Source,
+    *,
+    output: Output,
+    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """An original checkpoint as a folder of model.safetensors, config.json and README.md."""
+    from poseworks.core.verbs import convert_checkpoint
+    from poseworks.skeleton_action.loading import load, save
+
+    given = options.given()
+    convert_checkpoint(
+        Path(file), output, lambda: load(file, **given), save, overwrite=overwrite, json=json, quiet=quiet
+    )
+
+
+def inspect(
+    file: Path,
+    *,
+    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """What a file is: poses, annotations, results of a test, or a checkpoint with its variant and sizes."""
+    from poseworks.core.cli import print_result
+    from poseworks.skeleton_action.inspection import inspect_file
+
+    print_result(inspect_file(file, reading, options.given()), json=json, quiet=quiet)
+
+
+def export(
+    model: Source,
+    *,
+    output: Output,
+    takes: Annotated[
+        Literal["volumes", "keypoints"],
+        Parameter(help="keypoints: in the pixels of a volume; the file draws the volumes itself."),
+    ] = "volumes",
+    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A model as ONNX, verified against torch at other sizes before the file appears; a .json says how to use it."""
+    from functools import partial
+
+    from poseworks.core.verbs import export_model
+    from poseworks.skeleton_action.loading import export_onnx, load
+
+    given, write = options.given(), partial(export_onnx, takes=takes)
+    export_model(output, lambda: load(model, **given), write, overwrite=overwrite, json=json, quiet=quiet)
 
 
 def build(

@@ -91,7 +91,8 @@ def run_evaluate(config: str, checkpoint: str, options: EvaluateOptions, *, json
         write_results(scored.results, options.out, form=options.form, overwrite=options.overwrite)
         facts["out"] = options.out
     if options.confusion is not None:
-        names = class_names(recipe.data, data) if isinstance(recipe, PublishedActions) else data.label_names
+        classes = network.config.classes
+        names = class_names(recipe.data, data, classes) if isinstance(recipe, PublishedActions) else data.label_names
         _draw(scored, names, f"{recipe.name} on {where.split or where.path.name}", options.confusion)
         facts["confusion"] = options.confusion
     print_result(facts, json=json, text=_text(facts), quiet=quiet)

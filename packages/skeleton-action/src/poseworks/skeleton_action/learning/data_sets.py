@@ -78,9 +78,10 @@ def read_split(where: SplitFile, classes: int | None) -> DataSet:
     return data
 
 
-def class_names(data: Data, found: DataSet) -> tuple[str, ...]:
-    """Names of the classes; empty where neither the file nor the data set says."""
-    return found.label_names or (() if data.set == "own" else label_names(_CLASSES[data.set]))
+def class_names(data: Data, found: DataSet, classes: int) -> tuple[str, ...]:
+    """Names of so many classes; empty where neither the file nor the data set says."""
+    names = found.label_names or (() if data.set == "own" else label_names(_CLASSES[data.set]))
+    return names if len(names) == classes else ()
 
 
 def _file_names(name: str, split: str, flavour: Flavour) -> Iterator[tuple[str, bool]]:

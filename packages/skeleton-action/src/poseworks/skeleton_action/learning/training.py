@@ -32,17 +32,16 @@ def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> RecipeTask[Net
 def _published_task(recipe: PublishedActions, data: str | os.PathLike[str] | None) -> PublishedActionsTask:
     """On the training split and, where it is validated, the test split."""
     own = recipe.data.set == "own"
-    classes = None if own else recipe.network.classes
-    train = read_split(find_split(recipe.data, recipe.data.train, recipe.flavour, data), classes)
-    names = class_names(recipe.data, train)
+    where = find_split(recipe.data, recipe.data.train, recipe.flavour, data)
+    train = read_split(where, None if own else recipe.network.classes)
     if own:
-        count = len(names) or 1 + max(annotation.label or 0 for annotation in train.annotations)
-        recipe = recipe.model_copy(update={"network": recipe.network.model_copy(update={"classes": count})})
+        classes = len(train.label_names) or 1 + max(annotation.label or 0 for annotation in train.annotations)
+        recipe = recipe.model_copy(update={"network": recipe.network.model_copy(update={"classes": classes})})
     test = None
     if recipe.validation:
         where = find_split(recipe.data, recipe.data.test, recipe.flavour, data)
         test = read_split(where, recipe.network.classes)
-    return PublishedActionsTask(recipe, train, test, names)
+    return PublishedActionsTask(recipe, train, test, class_names(recipe.data, train, recipe.network.classes))
 
 
 def _save(network: Network, folder: str | os.PathLike[str], *, readme: str, overwrite: bool) -> None:
