@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from poseworks.core.body_models import SMPL, load_body
+from poseworks.core.body_models.files import read_h36m_regressor
 from poseworks.core.body_models.levels import MeshLevels, SparseRows, mesh_levels
 from poseworks.core.errors import ConfigError, DataError
 
@@ -23,6 +25,7 @@ EVALUATED = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow",
     "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "thorax", "head_top",
 )  # fmt: skip
+_REGRESSORS = ("J_regressor_h36m.npy", "J_regressor_h36m_correct.npy")
 UPSIDE_DOWN = 3.1416  # radians about x, as published
 
 
@@ -33,10 +36,12 @@ class BodyMesh:
     Attributes:
         body: gives vertices and joints.
         levels: of its mesh; level 0 is the full one.
+        regressor_file: joints of Human3.6M from its vertices, where it has none itself.
     """
 
     body: SMPL
     levels: MeshLevels
+    regressor_file: Path | None = None
 
     @property
     def name(self) -> BodyName:
@@ -54,13 +59,15 @@ class BodyMesh:
         """Joints (14, 3) and vertices (V2, 3) of the body upside down, relative to the pelvis: Graphormer's start.
 
         Raises:
-            DataError: the body has no joints of Human3.6M.
+            DataError: the body has no joints of Human3.6M. FormatError: their file is of another body.
         """
         regressor = self.body.regressors.get("h36m17")
+        if regressor is None and self.regressor_file is not None:
+            regressor = read_h36m_regressor(self.regressor_file, self.body)
         if regressor is None:
             raise DataError(
-                "body: Graphormer's template needs the joints of Human3.6M: put J_regressor_h36m.npy beside the "
-                "body's file, or call the network with template=(joints, vertices)."
+                f"body: Graphormer's template needs the joints of Human3.6M: put {_REGRESSORS[0]} beside the body's "
+                "file, or call the network with template=(joints, vertices)."
             )
         pose = torch.zeros(1, 24, 3)
         pose[0, 0, 0] = UPSIDE_DOWN
@@ -86,7 +93,9 @@ def body_mesh(mesh: str | os.PathLike[str] | None, body: str | os.PathLike[str] 
             "mesh, body: a network on SMPL's mesh needs both of its files: mesh=mesh_downsampling.npz and "
             "body=SMPL_NEUTRAL.pkl (--mesh, --body). For weights of the free body: body='free' alone."
         )
-    pair = BodyMesh(load_body(body), mesh_levels(mesh))
+    home = Path(body) if Path(body).is_dir() else Path(body).parent
+    regressor = next((home / name for name in _REGRESSORS if (home / name).is_file()), None)
+    pair = BodyMesh(load_body(body), mesh_levels(mesh), regressor)
     if pair.levels.sizes[0] != pair.body.num_vertices:
         raise DataError(
             f"mesh, body: {mesh} is of {pair.levels.sizes[0]} vertices, {body} has {pair.body.num_vertices}. Give two "

@@ -149,4 +149,7 @@ _GRAPHORMER_UNUSED = (
 
 # Beside the trunk, a file of a backbone holds the head of its own task, and a network its own way to join the maps.
 BACKBONE_HEADS = DropRule("head of another task", r"(fc|classifier|keypoint_head|head)\..*")
-BACKBONE_JOINS = r"(final_layer|incre_modules|downsamp_modules|upsample_stage_\d|downsample_stage_\d|stage4\.\d+\.fuse_layers\.[123])\..*"
+BACKBONE_JOINS = (
+    r"(final_layer|incre_modules|downsamp_modules|upsample_stage_\d|downsample_stage_\d)\..*"
+    r"|stage4\.\d+\.fuse_layers\.[123]\..*"
+)
