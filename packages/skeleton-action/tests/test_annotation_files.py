@@ -84,10 +84,18 @@ def test_splits_may_be_arrays_of_text(dumped: Any) -> None:
 
 def test_the_arrays_are_trusted_where_total_frames_differs(dumped: Any) -> None:
     path = dumped([item("ann_a", total_frames=61), item("ann_b")])
-    with pytest.warns(UserWarning, match=r"total_frames is not the length .* of 1 annotation: 'ann_a'"):
+    with pytest.warns(UserWarning, match="total_frames is not the length of the arrays, which are trusted: 'ann_a'"):
         read = read_annotations(path)
     assert read[0].num_frames == 60
     assert "'ann_a'" in read_data_set(path).notes[0]
+
+
+def test_float16_in_large_images_is_said(dumped: Any) -> None:
+    wide = item("ann_c", img_shape=(2160, 3840))
+    exact = item("ann_d", img_shape=(2160, 3840), keypoint=wide["keypoint"].astype(np.float32))
+    exact["keypoint_score"] = wide["keypoint_score"]
+    with pytest.warns(UserWarning, match="keypoints in float16 are 2 px coarse or more: 'ann_c'$"):
+        read_annotations(dumped([wide, exact | {"total_frames": 30}]))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

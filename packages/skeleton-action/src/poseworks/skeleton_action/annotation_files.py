@@ -60,7 +60,8 @@ def read_annotations(
         DataError: the file cannot be read.
 
     Warns:
-        UserWarning: ``total_frames`` differs from the arrays' length; the arrays are trusted.
+        UserWarning: ``total_frames`` differs from the arrays' length (the arrays are trusted), or float16 is too
+            coarse for the image.
     """
     data = read_data_set(path, split, num_classes=num_classes)
     for note in data.notes:
@@ -95,10 +96,19 @@ def read_data_set(path: str | os.PathLike[str], split: str | None = None, *, num
     if faults:
         raise FormatError(f"{pickled.path}: {listed(faults)}.")
     _check_labels(pickled, ((each.identifier, each.label) for each in annotations), num_classes)
-    notes: tuple[str, ...] = ()
-    if lengths:
-        differ = f"{len(lengths)} annotation{'s' * (len(lengths) > 1)}: {listed([repr(name) for name in lengths])}"
-        notes = (f"{path}: total_frames is not the length of the arrays, which are trusted, of {differ}",)
+    coarse = [
+        each.identifier
+        for each in annotations
+        if each.keypoints.dtype == np.float16 and max(each.image_shape) > HALF_PX
+    ]
+    notes = tuple(
+        f"{path}: {what}: {listed([repr(name) for name in names])}"
+        for what, names in (
+            ("total_frames is not the length of the arrays, which are trusted", lengths),
+            ("images of more than 2048 px, in which keypoints in float16 are 2 px coarse or more", coarse),
+        )
+        if names
+    )
     return DataSet(
         annotations=annotations,
         splits=pickled.splits,
