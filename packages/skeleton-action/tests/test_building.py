@@ -21,7 +21,7 @@ from poseworks.skeleton_action.cli import app
 from poseworks.skeleton_action.data_files import data_facts
 from poseworks.skeleton_action.label_table import LabelRow, classes_of, read_label_table
 from poseworks.skeleton_action.layouts import COCO_LAYOUT
-from poseworks.skeleton_action.splitting import check_shares, splits_by_class, splits_by_subject
+from poseworks.skeleton_action.splitting import check_shares, splits_by_class, splits_by_subject, stated_splits
 
 
 def walk(seed: int, frames: int = 20, people: int = 1, skeleton: Any = COCO_17) -> PoseSequence:
@@ -279,6 +279,11 @@ def test_splits_by_subject_come_near_their_shares() -> None:
     homes = {subject: {split for split in splits for name in splits[split] if subjects[names.index(name)] == subject}
              for subject in set(subjects)}  # fmt: skip
     assert {len(found) for found in homes.values()} == {1}
+
+
+def test_splits_that_are_stated_come_in_their_usual_order() -> None:
+    splits = stated_splits(["a", "b", "c", "d"], ["other", "test", "train", "other"])
+    assert list(splits.items()) == [("train", ["c"]), ("test", ["b"]), ("other", ["a", "d"])]
 
 
 def test_splits_that_cannot_be_made() -> None:

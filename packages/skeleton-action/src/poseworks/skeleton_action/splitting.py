@@ -10,11 +10,12 @@ from poseworks.core.errors import ConfigError, DataError
 
 Splits = dict[str, list[str]]
 TRAIN = "train"
+_USUAL = (TRAIN, "val", "test")
 
 
 def stated_splits(identifiers: Sequence[str], splits: Sequence[str]) -> Splits:
-    """Identifiers by the split that is stated for each."""
-    found: Splits = {}
+    """Identifiers by the split that is stated for each; train, val and test come first."""
+    found: Splits = {split: [] for split in _USUAL if split in splits}
     for identifier, split in zip(identifiers, splits, strict=True):
         found.setdefault(split, []).append(identifier)
     return found
