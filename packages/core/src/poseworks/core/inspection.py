@@ -51,6 +51,18 @@ def file_facts(
     return {"file": file, "what": "poses", "format": found, **poses_facts(reading.read(file))}
 
 
+def is_bare_pickle(file: Path) -> bool:
+    """Whether it is a pickle, of any protocol that data sets come in, but not one that torch wrote."""
+    from poseworks.core.unpickling_torch import LEGACY_MAGIC
+
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(len(LEGACY_MAGIC))
+    except OSError:  # a name, or a folder; whoever reads it says so
+        return False
+    return head.startswith((b"\x80", b"(l")) and head != LEGACY_MAGIC
+
+
 def poses_facts(poses: PoseSequence) -> dict[str, Any]:
     """Sizes, units and how much was observed."""
     seen = poses.observed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from poseworks.core.inspection import checkpoint_facts, file_facts, network_facts
+from poseworks.core.inspection import checkpoint_facts, file_facts, is_bare_pickle, network_facts
 from poseworks.core.read_options import ReadOptions
 from poseworks.lifting.graphs import PARTITIONS
 
@@ -29,23 +29,11 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
     prefix = tensorflow_prefix(file)
     if prefix is not None:
         return tensorflow_facts(file, prefix)
-    if _is_bare_pickle(file):
+    if is_bare_pickle(file):
         from poseworks.lifting.learning.h36m_files import data_facts
 
         return data_facts(file)
     return file_facts(file, reading, options, _inspect_checkpoint)
-
-
-def _is_bare_pickle(file: Path) -> bool:
-    """Whether it is a pickle, of any protocol that data sets come in, but not one that torch wrote."""
-    from poseworks.core.unpickling_torch import LEGACY_MAGIC
-
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(len(LEGACY_MAGIC))
-    except OSError:  # a name, or a folder; whoever reads it says so
-        return False
-    return head.startswith((b"\x80", b"(l")) and head != LEGACY_MAGIC
 
 
 def _inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from poseworks.core.cli import make_app
 _VERBS = {
     "recognize": "What people do, from 2D poses: label, probability, time.",
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
-    "inspect": "What a file is: poses, annotations, results of a test, or a checkpoint.",
+    "inspect": "What a file is: poses, annotations, results, or a checkpoint with its network and sizes.",
     "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
     "build": "Pose files and a table of labels as a checked data set, with a preview sheet.",
     "train": "Trains by a recipe: the name of a published configuration, or a TOML file.",

@@ -95,6 +95,22 @@ def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
     show_models(model_cards(), json=json, quiet=quiet)
 
 
+def inspect(
+    file: Path,
+    *,
+    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """What a file is: poses, annotations, results, or a checkpoint with its network, sizes and variant."""
+    from poseworks.core.cli import print_result
+    from poseworks.skeleton_action.inspection import inspect_file
+
+    print_result(inspect_file(file, reading, options.given()), json=json, quiet=quiet)
+
+
 def convert(
     file: Source,
     *,
@@ -115,30 +131,13 @@ def convert(
     )
 
 
-def inspect(
-    file: Path,
-    *,
-    options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
-    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """What a file is: poses, annotations, results of a test, or a checkpoint with its variant and sizes."""
-    from poseworks.core.cli import print_result
-    from poseworks.skeleton_action.inspection import inspect_file
-
-    print_result(inspect_file(file, reading, options.given()), json=json, quiet=quiet)
-
-
 def export(
     model: Source,
     *,
     output: Output,
-    takes: Annotated[
-        Literal["volumes", "keypoints"],
-        Parameter(help="keypoints: in the pixels of a volume; the file draws the volumes itself."),
-    ] = "volumes",
+    keypoints: Annotated[
+        Path | None, Parameter(help="Also write this .onnx file, which takes keypoints: it draws the volumes itself.")
+    ] = None,
     options: LoadOptions = LoadOptions(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
@@ -146,12 +145,12 @@ def export(
     verbose: Verbose = False,
 ) -> None:
     """A model as ONNX, verified against torch at other sizes before the file appears; a .json says how to use it."""
-    from functools import partial
-
     from poseworks.core.verbs import export_model
-    from poseworks.skeleton_action.loading import export_onnx, load
+    from poseworks.skeleton_action.export_command import writer
+    from poseworks.skeleton_action.loading import load
 
-    given, write = options.given(), partial(export_onnx, takes=takes)
+    given = options.given()
+    write = writer(keypoints, overwrite)
     export_model(output, lambda: load(model, **given), write, overwrite=overwrite, json=json, quiet=quiet)
 
 

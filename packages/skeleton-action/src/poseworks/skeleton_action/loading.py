@@ -30,10 +30,10 @@ from poseworks.skeleton_action.c3d_light import C3DLight, C3DLightConfig
 from poseworks.skeleton_action.export import export_onnx
 from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.label_names import label_names
-from poseworks.skeleton_action.layouts import JointLayout, Stream
+from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, Stream
 from poseworks.skeleton_action.models import model_cards, published_cards, shipped_models, weights_folder
 from poseworks.skeleton_action.preparation import Flavour, Preparation
-from poseworks.skeleton_action.published import Published, published_weights
+from poseworks.skeleton_action.published import DEFAULT_LIMBS, Published, published_weights
 from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 from poseworks.skeleton_action.x3d_shallow import X3DShallow, X3DShallowConfig
 
@@ -139,14 +139,15 @@ def _sizes(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         "classes": size_of(tensors, ("cls_head.fc_cls.weight", 0), ("cls_head.fc_cls.bias", 0)),
     }
     if kind != "c3d_light":
-        sizes["blocks"] = tuple(len(numbers_after(tensors, f"backbone.layer{stage}.")) for stage in (1, 2, 3))
+        sizes["blocks"] = tuple(max(len(numbers_after(tensors, f"backbone.layer{n}.")), 1) for n in (1, 2, 3))
     return sizes
 
 
 def _preparation(checkpoint: Checkpoint, network: HeatmapNetwork, given: Mapping[str, Any]) -> Preparation:
     """What the weights are fed with: as stated, or as the file or its name says."""
     entry = _published_file(Path(checkpoint.source).name)
-    known = _told(checkpoint, network.config.classes)
+    with sizes_from(checkpoint.source):
+        known = _told(checkpoint, network.config.classes)
     if entry is not None:
         known = {"stream": entry.stream, "flavour": "mmaction", "size": entry.size, **known}
         if network.config.classes == len(label_names(entry.data_set)):
@@ -163,18 +164,32 @@ def _published_file(name: str) -> Published | None:
 
 
 def _told(checkpoint: Checkpoint, classes: int) -> dict[str, Any]:
-    """What the bookkeeping of a checkpoint tells: the stream in the text of its configuration, names of classes."""
+    """What the bookkeeping of a checkpoint tells: the stream and its limbs in the text of the configuration, classes.
+
+    Raises:
+        ValidationError: the limbs are not possible ones.
+    """
     meta = checkpoint.extras.get("meta")
     if not isinstance(meta, dict):
         return {}
     told: dict[str, Any] = {}
-    text = meta.get("config", meta.get("cfg", ""))
-    found = re.findall(r"with_(kp|limb)\s*=\s*(True|False)", text) if isinstance(text, str) else []
-    drawn = {"joint" if what == "kp" else "limb" for what, yes in found if yes == "True"}
-    if len(drawn) == 1:
-        told["stream"] = drawn.pop()
+    text = meta.get("config") or meta.get("cfg")
+    if isinstance(text, str):
+        drawn = {what for what, yes in re.findall(r"with_(kp|limb)\s*=\s*(True|False)", text) if yes == "True"}
+        if len(drawn) == 1:
+            told["stream"] = "limb" if drawn == {"limb"} else "joint"
+        if drawn == {"limb"}:
+            told["layout"] = JointLayout(**{**COCO_LAYOUT.model_dump(), "limbs": _limbs(text)})
     dataset_meta = meta.get("dataset_meta")
     names = meta.get("CLASSES") or (dataset_meta.get("classes") if isinstance(dataset_meta, dict) else None)
     if isinstance(names, list) and len(names) == classes and all(isinstance(name, str) for name in names):
         told["labels"] = tuple(names)
     return told
+
+
+def _limbs(text: str) -> tuple[tuple[int, int], ...]:
+    """The pairs that a configuration lists as ``skeletons``, or those that the published code then draws."""
+    listed = re.search(r"skeletons\s*=\s*[\[(]((?:\s*[\[(]\s*\d+\s*,\s*\d+\s*[\])]\s*,?)+)", text)
+    if listed is None:
+        return DEFAULT_LIMBS
+    return tuple((int(a), int(b)) for a, b in re.findall(r"(\d+)\s*,\s*(\d+)", listed[1]))

@@ -16,6 +16,11 @@ from poseworks.skeleton_action.layouts import Stream
 LICENCE = "not stated for the weights (the code is Apache-2.0); the data sets are for research only"
 PAGE = "MMAction2 0.x, configs/skeleton/posec3d"
 CLASSES: dict[DataSetName, int] = {"gym99": 99, "ntu60": 60, "ntu120": 120, "hmdb51": 51, "ucf101": 101, "k400": 400}
+DEFAULT_LIMBS = (
+    (0, 1), (0, 2), (1, 3), (2, 4), (0, 5), (5, 7), (7, 9), (0, 6), (6, 8), (8, 10), (5, 11), (11, 13), (13, 15),
+    (6, 12), (12, 14), (14, 16), (11, 12),
+)  # fmt: skip
+"""In this order the published code draws limbs where a configuration lists none."""
 
 
 @dataclass(frozen=True, kw_only=True)
