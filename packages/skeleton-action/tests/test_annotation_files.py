@@ -203,6 +203,9 @@ def test_labels_and_splits_that_are_asked_for(dumped: Any) -> None:
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         read_annotations(tmp_path / "none.pkl")
+    for name in ("nul\0byte", "x" * 999):
+        with pytest.raises(DataError, match="cannot be read"):
+            read_annotations(tmp_path / name)
     (tmp_path / "empty.pkl").write_bytes(b"")
     with pytest.raises(FormatError, match="cut off"):
         read_annotations(tmp_path / "empty.pkl")

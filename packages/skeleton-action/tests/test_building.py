@@ -133,10 +133,10 @@ def test_all_faults_come_at_once_or_are_left_out(build: Any, tracks: Path) -> No
     write_poses(walking_poses(20, skeleton=H36M_17, rng=np.random.default_rng(0)), tracks / "deep.npz")
     (tracks / "broken.npz").write_bytes(b"PK\x03\x04")
     write_poses(walk(1), tracks / "a0.csv")
-    names = ["a1", "nobody", "unsure", "deep", "broken", "gone", "a0"]
+    names = ["a1", "nobody", "unsure", "deep", "broken", "gone", "a0", "x" * 999]
     lines = [["file", "label", "end"], *([name, "walk", "0.5"] for name in names), ["a2#", "walk", "9"]]
     with pytest.raises(
-        DataError, match=r"7 of 8 recordings are at fault: .*Mend or leave them out \(--skip\)"
+        DataError, match=r"8 of 9 recordings are at fault: .*Mend or leave them out \(--skip\)"
     ) as caught:
         build(lines)
     built = build(lines, skip=True)
@@ -147,6 +147,7 @@ def test_all_faults_come_at_once_or_are_left_out(build: Any, tracks: Path) -> No
         ("line 5 (deep)", "Recognition takes 2D keypoints"),
         ("line 6 (broken)", "not a readable npz"),
         ("line 7 (gone)", "no file gone in"),
+        (f"line 9 ({'x' * 999})", "no file xxx"),
         ("line 8 (a0)", "a0.npz and a0.csv are both there. State the ending"),
     ):
         (told,) = [fault for fault in built.left_out if fault.startswith(line)]
@@ -203,6 +204,7 @@ def test_a_table_may_use_other_separators_and_leave_lines_empty(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("\ufeff", "its first line must name the columns"),
         ("a,b\n1,2\n", "its first line must name the columns: file, label, and if wanted split"),
         ("file,label,file\n", "its first line must name the columns"),
         ("file,label\n", "holds no row under its first line"),

@@ -14,6 +14,7 @@ import os
 import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,10 @@ def read_pickled(path: str | os.PathLike[str]) -> PickledAnnotations:
         DataError: it cannot be read.
     """
     source = Path(path)
-    large = source.is_file() and source.stat().st_size > _MAPPED_BYTES
-    content = restricted_load(source, max_bytes=MAX_BYTES, mapped=large)
+    size = 0
+    with suppress(OSError, ValueError):  # who reads it says so
+        size = source.stat().st_size
+    content = restricted_load(source, max_bytes=MAX_BYTES, mapped=size > _MAPPED_BYTES)
     splits: dict[str, tuple[str, ...]] = {}
     faults: list[str] = []
     names: tuple[str, ...] = ()
@@ -158,7 +161,7 @@ def _texts(value: Any) -> list[str] | None:
     if isinstance(value, np.ndarray) and value.dtype.kind == "U" and value.ndim == 1:
         return [str(text) for text in value]
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(text, str) for text in value):
-        return list(value)
+        return sorted(value) if isinstance(value, set | frozenset) else list(value)
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -163,7 +164,9 @@ def find_tracks(folder: Path, name: str) -> Path:
         DataError: there is none, or more than one.
     """
     plain = folder / name.replace("\\", "/")
-    found = [plain] if plain.exists() else [file for ending in ENDINGS if (file := Path(f"{plain}{ending}")).exists()]
+    found: list[Path] = []
+    with suppress(OSError):  # a name that no file can have
+        found = [plain] if plain.exists() else [each for end in ENDINGS if (each := Path(f"{plain}{end}")).exists()]
     if not found:
         raise DataError(f"no file {name} in {folder}, with any of the endings {', '.join(ENDINGS)}")
     if len(found) > 1:

@@ -77,7 +77,7 @@ def read_label_table(path: str | os.PathLike[str]) -> list[LabelRow]:
         rows = list(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
         raise FormatError(f"{path}: is no CSV table ({error}).") from error
-    names = [name.strip().lower() for name in rows[0]]
+    names = [name.strip().lower() for name in rows[0]] if rows else []
     unknown = [name for name in names if name not in (*_NEEDED, *_OPTIONAL)]
     absent = [name for name in _NEEDED if name not in names]
     if unknown or absent or len(set(names)) != len(names):
