@@ -60,6 +60,9 @@ class Task:
     def depends_on(self) -> dict[str, Any]:
         return {"data": self.data}
 
+    def notes(self) -> list[str]:
+        return ["a small one"]
+
     def step_loss(self, step: int, generator: torch.Generator) -> Mapping[str, Tensor]:
         return {"loss": self.network.weight.square().sum()}
 
@@ -114,6 +117,12 @@ def test_a_recipe_is_run_saved_and_continued(recipes: RecipeFolder[Any]) -> None
     assert torch.equal(again.network.weight, trained.network.weight)
     with pytest.raises(ConfigError, match=r"recipe.data: 'here' then, 'there' now; recipe.width: 4 then, 3 now"):
         train_recipe("small", "run", data="there", resume=True, quiet=True)
+
+
+def test_notes_are_said_before_it_begins(recipes: RecipeFolder[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        RecipeTrainer(recipes, Task, save)("small", f"run{quiet}", data="here", quiet=quiet)
+    assert capsys.readouterr().err.splitlines() == ["small: a small one"]
 
 
 def test_the_verb_overrides_the_recipe(

@@ -117,6 +117,6 @@ def test_faults_of_recipes_are_named(override: str, message: str) -> None:
 
 
 def test_length_is_stated_in_epochs(small_recipe: Path) -> None:
-    small_recipe.write_text(small_recipe.read_text().replace("epochs = 6", "steps = 6"))
+    small_recipe.write_text(small_recipe.read_text().replace("epochs = 3", "steps = 3"))
     with pytest.raises(ConfigError, match=r"training\.epochs: missing"):
         read_recipe(small_recipe)

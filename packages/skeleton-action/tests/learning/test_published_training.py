@@ -21,7 +21,7 @@ from poseworks.skeleton_action.learning.published_recipes import PublishedAction
 from poseworks.skeleton_action.learning.published_training import PublishedActionsTask
 from poseworks.skeleton_action.learning.recipes import read_recipe
 from poseworks.skeleton_action.learning.training import train_recipe
-from poseworks.skeleton_action.loading import load
+from poseworks.skeleton_action.loading import build, load, save
 from poseworks.skeleton_action.preparation import Preparation
 from poseworks.skeleton_action.volumes import draw_views, sample_to_test
 
@@ -107,6 +107,21 @@ def test_epochs_repeats_and_drops_of_the_rate(small_recipe: Path, walks: Path) -
     batches = task._keys(0)
     seen = [key[0] for _ in range(4) for key in next(batches)]
     assert sorted(seen) == sorted([*range(12)] * 2)
+
+
+def test_few_passes_are_said_unless_it_begins_with_weights(small_recipe: Path, walks: Path, tmp_path: Path) -> None:
+    data = read_data_set(walks, "train")
+
+    def warned(*overrides: str) -> bool:
+        notes = PublishedActionsTask(recipe_of(small_recipe, *overrides), data, None).notes()
+        return any("are few" in note for note in notes)
+
+    assert warned("training.epochs=119")
+    assert not warned("training.epochs=12", "repeat=10")
+    save(build(recipe_of(small_recipe).network), tmp_path / "weights")
+    begin = f"begin_with='{tmp_path / 'weights'}'"
+    assert warned("training.epochs=59", begin)
+    assert not warned("training.epochs=60", begin)
 
 
 def test_classes_count_more_often_where_the_recipe_says(small_recipe: Path, walks: Path) -> None:

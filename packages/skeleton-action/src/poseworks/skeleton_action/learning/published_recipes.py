@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PublishedSet = Literal["gym", "ntu60", "ntu120", "ucf101", "hmdb51", "diving48", "k400"]
 Measure = Literal["top_k_accuracy", "mean_class_accuracy"]
-FEW_PASSES = 120  # over the data: half of what the published runs take
+FEW_PASSES, FEW_MORE_PASSES = 120, 60  # over the data, anew and from weights: half of what the published runs take
 
 
 class Data(BaseModel, frozen=True, extra="forbid"):
@@ -65,6 +65,7 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
     Attributes:
         stream, flavour: see `Preparation`.
         limbs: other limbs, or another order, than the published configurations'.
+        clip_len: frames of a clip.
         train_size, test_size: height and width of a volume.
         repeat: an epoch goes through the data so many times.
         repeated_classes: that count more often.
@@ -84,6 +85,7 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
     flavour: Flavour = "mmaction"
     limbs: tuple[tuple[int, int], ...] | None = None
     network: Annotated[SlowOnlyConfig | C3DLightConfig | X3DShallowConfig, Field(discriminator="kind")]
+    clip_len: PositiveInt = 48
     train_size: PositiveInt = 56
     test_size: PositiveInt = 64
     repeat: PositiveInt = 1
@@ -119,8 +121,14 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
         """Over the data."""
         return (self.training.epochs or 0) * self.repeat
 
+    @property
+    def few_passes(self) -> bool:
+        """Far fewer of them than the published runs take."""
+        return self.passes < (FEW_PASSES if self.begin_with is None else FEW_MORE_PASSES)
+
     def preparation(self, labels: tuple[str, ...] = ()) -> Preparation:
         """What the trained weights are fed with; `labels` are the names of the classes."""
         return Preparation(
-            stream=self.stream, flavour=self.flavour, layout=self.layout, size=self.test_size, labels=labels
-        )
+            stream=self.stream, flavour=self.flavour, layout=self.layout, clip_len=self.clip_len, size=self.test_size,
+            labels=labels,
+        )  # fmt: skip

@@ -28,7 +28,7 @@ from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.annotation_files import DataSet
 from poseworks.skeleton_action.learning.clips import Clips, Prepared, draw, prepared
 from poseworks.skeleton_action.learning.evaluation import score_split
-from poseworks.skeleton_action.learning.published_recipes import FEW_PASSES, PublishedActions
+from poseworks.skeleton_action.learning.published_recipes import PublishedActions
 from poseworks.skeleton_action.loading import Network, build, load
 from poseworks.skeleton_action.metrics import measure
 from poseworks.skeleton_action.views import Views
@@ -88,7 +88,7 @@ class PublishedActionsTask:
                 f"learning rate {settings.learning_rate:.4g}: {recipe.training.learning_rate:g} is meant for "
                 f"{recipe.lr_batch} samples a step, here there are {self._samples_a_step}"
             )
-        if recipe.passes < FEW_PASSES:
+        if recipe.few_passes:
             notes.append(
                 f"warning: {recipe.passes} passes over the data are few; the published figures took 240 (120 from "
                 "Kinetics weights). Raise training.epochs or repeat"
