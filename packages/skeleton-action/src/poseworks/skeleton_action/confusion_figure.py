@@ -11,8 +11,8 @@ from poseworks.core import svg
 from poseworks.core.shapes import expect_shape
 
 _SIDE = 560.0  # of the matrix, in user units
-_LARGEST_CELL = 40.0
-_NAMED = 120  # classes whose names can still be read
+_LARGEST_CELL, _SMALLEST_NAMED = 40.0, 8.0
+_NAMED = 120  # classes whose names are written
 _COUNTED = 20  # classes whose counts have room in the cells
 
 
@@ -30,7 +30,7 @@ def confusion_figure(counts: ArrayLike, labels: Sequence[str] = (), *, title: st
     values = np.asarray(counts, dtype=np.int64)
     classes = expect_shape("counts", values, "classes>=1 classes")["classes"]
     expect_shape("labels", np.asarray(labels), f"classes={classes}" if labels else "none=0")
-    cell = min(_LARGEST_CELL, _SIDE / classes)
+    cell = min(_LARGEST_CELL, max(_SIDE / classes, _SMALLEST_NAMED if classes <= _NAMED else 0))
     side = cell * classes
     names = [f"{number} {name}".strip() for number, name in enumerate(labels or [""] * classes)]
     size = min(11.0, 0.9 * cell) if classes <= _NAMED else 0.0
