@@ -24,13 +24,14 @@ STREAMS: tuple[Stream, ...] = ("joint", "limb")
 
 @dataclass(frozen=True)
 class Drawing:
-    """Something to time, the same by plain loops, and the longest time it should take."""
+    """Something to time, the same by plain loops, the longest time it should take, and the least ratio to writing."""
 
     name: str
     views: int
     call: Callable[[], object]
     loops: Callable[[], object] | None
     target_ms: float | None
+    target_ratio: float = 0.0
 
 
 def volumes(quick: bool) -> Table:
@@ -68,7 +69,8 @@ def drawings(annotation: Annotation, stream: Stream, quick: bool) -> Iterator[Dr
     sample = sample_to_test(annotation, preparation)
     loops = partial(loop_views, sample, preparation)
     target_ms = {"joint": 3.0, "limb": 6.0}[stream]
-    yield Drawing("a clip", 1, partial(draw_views, sample, preparation), loops, target_ms)
+    ratio = SHARE_OF_WRITING if stream == "joint" else 0.0
+    yield Drawing("a clip", 1, partial(draw_views, sample, preparation), loops, target_ms, ratio)
     buffer = draw_views(sample, preparation)
     again = partial(draw_views, sample, preparation, out=buffer)
     yield Drawing("a clip, into memory used before", 1, again, None, target_ms)
@@ -89,16 +91,18 @@ def timings(drawing: Drawing, seconds: float) -> list[Cell]:
     timing = timed(drawing.call, seconds=seconds)
     writing = timed(lambda: np.full(shape, 0.5, dtype=np.float32), seconds=seconds)
     loops = None if drawing.loops is None else timed(drawing.loops, seconds=seconds, least=3).median_s
+    ratio = writing.median_s / timing.median_s
     reached = None
     if drawing.target_ms is not None:
-        reached = "yes" if 1e3 * timing.median_s <= drawing.target_ms else "MISSED"
+        good = 1e3 * timing.median_s <= drawing.target_ms and ratio >= drawing.target_ratio
+        reached = "yes" if good else "MISSED"
     return [
         1e3 * timing.median_s,
         1e3 * timing.spread_s,
         None if loops is None else 1e3 * loops,
         None if loops is None else loops / timing.median_s,
         1e3 * writing.median_s,
-        writing.median_s / timing.median_s,
+        ratio,
         drawing.target_ms,
         reached,
     ]

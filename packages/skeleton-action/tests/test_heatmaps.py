@@ -123,21 +123,11 @@ def test_far_away_and_missing_points_are_not_drawn() -> None:
         assert draw(sample, PAIR, "limb")[1].max() == 0
 
 
-def test_it_can_be_exported_and_then_takes_other_sizes() -> None:
-    class Draw(torch.nn.Module):
-        def forward(self, keypoints: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            return draw_volumes(keypoints, scores, (24, 20), PAIR, "limb")
-
-    generator = torch.Generator().manual_seed(0)
-
-    def people(batch: int, people: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
-        points = 24 * torch.rand(batch, people, frames, 2, 2, generator=generator)
-        return points, torch.rand(batch, people, frames, 2, generator=generator)
-
-    open_axes = dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)
-    exported = torch.export.export(Draw().eval(), people(2, 2, 4), dynamic_shapes=(open_axes, open_axes)).module()
-    for seen in (people(3, 2, 7), people(2, 4, 5)):
-        torch.testing.assert_close(exported(*seen), Draw()(*seen), rtol=0, atol=1e-6)
+@pytest.mark.parametrize("stream", ["joint", "limb"])
+def test_it_stays_on_the_device_of_the_keypoints(stream: Stream) -> None:
+    keypoints, scores = torch.zeros(2, 1, 3, 17, 2, device="meta"), torch.zeros(2, 1, 3, 17, device="meta")
+    drawn = draw_volumes(keypoints, scores, (8, 10), COCO_LAYOUT, stream)
+    assert (drawn.device.type, drawn.shape, drawn.dtype) == ("meta", (2, 17, 3, 8, 10), torch.float32)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -25,7 +25,7 @@ _Floats: TypeAlias = NDArray[np.floating[Any]]
 _Integers: TypeAlias = NDArray[np.intp]
 _STEP = 6
 """Pixels to which the windows of limbs are widened, so that there are few sizes."""
-_FAR = 1e6
+_FAR = 1e15
 """Pixels; a Gaussian is exactly 0 there."""
 
 
