@@ -48,7 +48,7 @@ def main() -> None:
     assert "smoothnet-general-w32" in json.dumps(models)
     assert "ehgformer-dynamic-p2" in run("poseworks-lifting", "models", "--json")
     recognized = json.loads(run("poseworks-skeleton-action", "recognize", "demo/poses2d.npz", "--json"))
-    assert recognized["people"]
+    assert recognized["timelines"]
     print("wheels: all checks passed")
 
 

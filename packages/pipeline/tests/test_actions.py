@@ -93,7 +93,7 @@ def test_the_command_leaves_actions_out_names_a_model_and_refuses_both(tmp_path:
     common = ("run", poses, "--no-lift", "--filter", "gaussian:sigma_frames=2", "--json")
     assert status(*common, "-o", tmp_path / "with") == 0
     shown = json.loads(capsys.readouterr().out)
-    assert [person["person"] for person in shown["actions"]["people"]] == [0, 1]
+    assert [person["person"] for person in shown["actions"]["timelines"]] == [0, 1]
     assert status(*common, "-o", tmp_path / "without", "--no-recognize") == 0
     assert json.loads(capsys.readouterr().out)["actions"] is None
     assert not (tmp_path / "without" / "actions.csv").exists()

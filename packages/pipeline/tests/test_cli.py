@@ -57,7 +57,7 @@ def test_run_writes_and_tells(tmp_path: Path, poses_file: Path, capsys: Capture)
     assert status("run", poses_file, "-o", tmp_path / "out", "--filter", "gaussian:sigma_frames=2", "--json") == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
-    assert sorted(found) == ["files", "harm", "lifted", "notes"]
+    assert sorted(found) == ["actions", "files", "harm", "lifted", "notes"]
     assert Path(found["files"]["report"]).is_file()
     before = found["harm"]["people"][0]["acceleration"]
     assert before["after"] < before["before"]
@@ -139,7 +139,7 @@ def test_run_takes_a_recording(tmp_path: Path, clip: Path, capsys: Capture) -> N
     words = ["--every", "5", "--people", "1", "--skeleton", "coco17", "--filter", "gaussian:sigma_frames=1", "--world"]
     assert status("run", clip, "-o", tmp_path / "out", *words, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert sorted(found["files"]) == ["lifted", "poses", "report", "smooth", "world"]
+    assert sorted(found["files"]) == ["actions", "lifted", "poses", "report", "smooth", "world"]
     poses = read_poses(found["files"]["smooth"])
     assert (poses.skeleton, poses.num_people, poses.num_frames) == ("coco17", 1, 26)
     assert np.isfinite(poses.positions).all()

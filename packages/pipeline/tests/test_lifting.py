@@ -104,7 +104,7 @@ def test_the_page_has_all_tracks_and_says_the_unit(tmp_path: Path, lifter: str) 
         data = json.loads(page.split('id="data">')[1].split("</script>")[0])
         assert [track["label"] for track in data["tracks"]] == ["Detected", "Smoothed", "Lifted"]
         assert [track["shape"][-1] for track in data["tracks"]] == [2, 2, 3]
-        said[height] = data["tracks"][2]["unit"], "No metres" in page, "Smoothed and lifted to 3D" in page
+        said[height] = data["tracks"][2]["unit"], "No metres" in page, "Smoothed, lifted to 3D" in page
     assert said == {None: ("normalised", True, True), 1.7: ("m", False, True)}
 
 
@@ -152,7 +152,7 @@ def test_run_lifts_as_it_is_told(tmp_path: Path, lifter: str, capsys: Capture) -
     assert Path(found["files"]["lifted"]).is_file()
     assert status(*words, "-o", tmp_path / "b", "--focal", "1500") == 0
     assert "in 3D: 2 people, 40 frames at 30 fps, h36m17 (17 joints), 3D normalised, camera" in capsys.readouterr().out
-    assert status(*words[:4], "-o", tmp_path / "c", "--no-lift", "--json") == 0
+    assert status(*words[:4], "-o", tmp_path / "c", "--no-lift", "--no-recognize", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["lifted"] is None
     assert sorted(found["files"]) == ["poses", "report", "smooth"]

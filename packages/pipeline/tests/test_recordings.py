@@ -37,6 +37,7 @@ def test_people_are_found_and_smoothed(dense: RunResult, clip: Path) -> None:
     assert {what: path.name for what, path in dense.files.items()} == {
         "poses": "poses2d.npz",
         "smooth": "poses2d.smooth.npz",
+        "actions": "actions.csv",
         "lifted": "poses3d.npz",
         "report": "report.html",
         "world": "poses3d.world.npz",

@@ -16,6 +16,7 @@ from poseworks.pipeline import (
     FillStep,
     FilterStep,
     LiftStep,
+    RecognizeStep,
     SmoothStep,
     UnswapStep,
     build,
@@ -49,18 +50,25 @@ def test_a_chain_is_read_from_toml_and_back_from_json(tmp_path: Path) -> None:
 
 
 def test_without_steps_left_and_right_are_put_back_the_general_weights_smooth_and_all_is_lifted() -> None:
-    usual = (UnswapStep(), SmoothStep(model="smoothnet-general-w32"), LiftStep(optional=True))
+    last = (RecognizeStep(optional=True), LiftStep(optional=True))
+    usual = (UnswapStep(), SmoothStep(model="smoothnet-general-w32"), *last)
     assert ChainConfig().steps == default_chain().steps == usual
     assert ChainConfig().lifts
+    assert ChainConfig().recognizes
     assert not default_chain(lift=None).lifts
+    assert not default_chain(recognize=None).recognizes
 
 
 def test_every_nth_frame_has_its_own_default() -> None:
     lines = FillStep(every=10)
     deciwatch = SmoothStep(model="deciwatch-general-i10", max_gap_s=0)
-    assert default_chain(10, unswap=False, lift=None).steps == (lines, deciwatch)
-    assert default_chain(10, unswap=False).steps == (lines, deciwatch, LiftStep(optional=True))
-    assert default_chain(7, lift=None).steps == (UnswapStep(), FillStep(every=7), SmoothStep(max_gap_s=0))
+    assert default_chain(10, unswap=False, recognize=None, lift=None).steps == (lines, deciwatch)
+    assert default_chain(10, unswap=False, recognize=None).steps == (lines, deciwatch, LiftStep(optional=True))
+    assert default_chain(7, recognize=None, lift=None).steps == (
+        UnswapStep(),
+        FillStep(every=7),
+        SmoothStep(max_gap_s=0),
+    )
     assert default_chain(5, unswap=False, model="smoothnet-general-w8", guard=True).steps[1] == SmoothStep(
         model="smoothnet-general-w8", guard=True, max_gap_s=0
     )
