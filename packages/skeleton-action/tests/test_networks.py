@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from poseworks.core.errors import ShapeError
 from poseworks.core.testing import ReferenceCase, reference_cases
@@ -167,3 +169,27 @@ def test_dropout_in_training_and_none_in_inference() -> None:
     assert not torch.equal(first, second)
     network.eval()
     assert torch.equal(network(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "size", "billions"),
+    [
+        (SlowOnly, {}, 48, 11.48),
+        (SlowOnly, {}, 56, 15.63),
+        (SlowOnly, {}, 64, 20.42),
+        (SlowOnly, {"blocks": (3, 4, 6), "classes": 400}, 56, 14.49),
+        (SlowOnly, {"blocks": (3, 4, 6), "classes": 400}, 64, 18.93),
+        (C3DLight, {}, 56, 16.78),
+        (C3DLight, {}, 64, 21.91),
+        (X3DShallow, {}, 56, 0.57),
+        (X3DShallow, {}, 64, 0.71),
+    ],
+)
+def test_multiply_adds_are_the_published_ones(kind: Any, sizes: dict[str, Any], size: int, billions: float) -> None:
+    config = {SlowOnly: SlowOnlyConfig, C3DLight: C3DLightConfig, X3DShallow: X3DShallowConfig}[kind]
+    with torch.device("meta"):
+        network, volumes = kind(config(**sizes)).eval(), torch.empty(1, 17, 48, size, size)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network(volumes)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(billions, abs=0.005)

@@ -16,8 +16,8 @@ Made = TypeVar("Made")
 
 def needs_layers(x: Tensor) -> bool:
     """Whether the inference paths, which are made for float32 on a CPU, do not suit this input."""
-    special = torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type)
-    return special or x.device.type != "cpu" or x.dtype != torch.float32
+    elsewhere = x.device.type != "cpu" or x.dtype != torch.float32
+    return elsewhere or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
 
 
 def buffer(name: str, *shape: int) -> Tensor:
