@@ -50,7 +50,7 @@ def published_tensors() -> Callable[[ReferenceCase], Tensors]:
 
 @pytest.fixture(scope="session")
 def body_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A body file and the mesh_downsampling.npz of the reference cases; its entry M needs a package that is not here."""
+    """A body file and the mesh_downsampling.npz of the reference cases; its entry M needs a package that is absent."""
     folder = tmp_path_factory.mktemp("body")
     np.savez(folder / "SMPL_NEUTRAL.npz", **body_arrays(synthetic_body()))
     foreign = ModuleType("psbody")

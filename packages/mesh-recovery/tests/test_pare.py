@@ -51,11 +51,10 @@ def test_a_joint_that_looks_at_one_place_sees_that_place_alone() -> None:
     head = network.head
     features = torch.randn(1, 60, 8, 8)
     seen = head.body_layers(features)
-    head.part_layers = torch.nn.Sequential(torch.nn.Identity())
-    head.parts = torch.nn.Identity()
     logits = torch.zeros(1, 25, 8, 8)
     logits[0, :, 2, 5] = 100
-    head.part_layers = _Constant(logits)
+    head.part_layers = torch.nn.Sequential(_Constant(logits))
+    head.parts = torch.nn.Identity()  # type: ignore[assignment]
     for_pose, _, _ = head.attended(features)
     assert_close(for_pose, seen[:, :, 2, 5, None].expand(1, 8, 24))
 

@@ -64,8 +64,8 @@ def test_maps_equal_the_published_network(
 @torch.no_grad()
 def test_the_highest_map_needs_no_other_output_of_the_last_module(case: Case) -> None:
     torch.manual_seed(0)
-    whole = HRNetUpsampled(HRNetConfig(**SMALL)).eval()  # type: ignore[arg-type]
-    alone = HRNetHighest(HRNetConfig(features="highest", **SMALL)).eval()  # type: ignore[arg-type]
+    whole = HRNetUpsampled(HRNetConfig(**SMALL)).eval()
+    alone = HRNetHighest(HRNetConfig(features="highest", **SMALL)).eval()
     missing = alone.load_state_dict(whole.state_dict(), strict=False).missing_keys
     assert not missing
     images = torch.randn(2, 3, 64, 96)
@@ -75,7 +75,7 @@ def test_the_highest_map_needs_no_other_output_of_the_last_module(case: Case) ->
 @torch.no_grad()
 def test_features_for_classes_add_what_is_finer_to_what_is_coarser() -> None:
     torch.manual_seed(0)
-    network = HRNetClassified(HRNetConfig(features="classified", head_width=8, **SMALL)).eval()  # type: ignore[arg-type]
+    network = HRNetClassified(HRNetConfig(features="classified", head_width=8, **SMALL)).eval()
     images = torch.randn(2, 3, 64, 64)
     features = network(images)
     assert features.whole.shape == (2, 512)

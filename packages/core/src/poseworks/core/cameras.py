@@ -10,6 +10,7 @@ focal length, `crop_camera_translation`, or for that of the whole picture, `full
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,36 @@ class Pinhole:
 
 CROP_FOCAL_PX = 5000.0
 """Focal length of the camera that crops are seen with, for convention; persons then stand some 50 m away."""
+
+
+def crop_transform(center: ArrayLike, scale: float, rotation_deg: float, size: int) -> Array:
+    """(2, 3): pixels of a picture -> pixels of a square crop around a person, M = n / s R(-angle) about the centre.
+
+    Args:
+        center: x, y of the box.
+        scale: side of the square in pixels of the picture.
+        rotation_deg: how far the square is turned clockwise on screen, so that what it shows turns the other way.
+        size: side of the crop in pixels.
+
+    Raises:
+        ShapeError: `center` is no pair.
+        ConfigError: a number is not finite, or the scale or size not positive.
+    """
+    middle = np.asarray(center, dtype=np.float64)
+    expect_shape("center", middle, "C=2")
+    if not (
+        np.isfinite(middle).all() and math.isfinite(scale) and math.isfinite(rotation_deg) and scale > 0 and size > 0
+    ):
+        raise ConfigError(
+            f"crop: expected finite numbers, scale and size above 0, got center {middle.tolist()}, scale {scale}, "
+            f"rotation {rotation_deg}, size {size}."
+        )
+    x, y = middle
+    angle = math.radians(rotation_deg)
+    cos, sin = size / scale * math.cos(angle), size / scale * math.sin(angle)
+    return np.array(
+        [[cos, sin, size / 2 - cos * x - sin * y], [-sin, cos, size / 2 + sin * x - cos * y]], dtype=np.float64
+    )
 
 
 def crop_camera_translation(camera: Tensor, crop_size: float, focal_px: float = CROP_FOCAL_PX) -> Tensor:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from poseworks.core.cameras import crop_transform
     from poseworks.mesh_recovery.backbones import HRNetConfig, ResNetConfig
-    from poseworks.mesh_recovery.crops import Preparation, crop_box, crop_transform
+    from poseworks.mesh_recovery.crops import Preparation, crop_box
     from poseworks.mesh_recovery.discriminator import Discriminator, DiscriminatorConfig
     from poseworks.mesh_recovery.graphcmr import GraphCMR, GraphCMRConfig
     from poseworks.mesh_recovery.graphormer import Graphormer, GraphormerConfig
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "backbones": ("HRNetConfig", "ResNetConfig"),
-    "crops": ("Preparation", "crop_box", "crop_transform"),
+    "crops": ("Preparation", "crop_box"),
+    "poseworks.core.cameras": ("crop_transform",),
     "discriminator": ("Discriminator", "DiscriminatorConfig"),
     "graphcmr": ("GraphCMR", "GraphCMRConfig"),
     "graphormer": ("Graphormer", "GraphormerConfig"),

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, Field, PositiveInt
 from torch import Tensor
 
+from poseworks.core.cameras import crop_transform
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from poseworks.core.shapes import expect_shape
@@ -59,31 +60,6 @@ PIXELS_ORTHOGRAPHIC_224 = Preparation(crop="pixels", camera="orthographic")
 
 
 # --- geometry ---------------------------------------------------------------------------------------------------------
-
-
-def crop_transform(center: ArrayLike, scale: float, rotation_deg: float, size: int) -> Array:
-    """(2, 3): pixels of the image -> pixels of the affine crop.
-
-    Args:
-        center: x, y of the box.
-        scale: side of the square in pixels of the image.
-        rotation_deg: how far the square is turned clockwise on screen, so that what it shows turns the other way.
-        size: side of the crop in pixels.
-
-    Raises:
-        ConfigError: a number is not finite, or the scale or size not positive.
-    """
-    x, y = _pair("center", center)
-    if not (math.isfinite(scale) and math.isfinite(rotation_deg) and scale > 0 and size > 0):
-        raise ConfigError(
-            f"crop: expected finite numbers, scale and size above 0, got scale {scale}, rotation {rotation_deg}, "
-            f"size {size}."
-        )
-    angle = math.radians(rotation_deg)
-    cos, sin = size / scale * math.cos(angle), size / scale * math.sin(angle)
-    return np.array(
-        [[cos, sin, size / 2 - cos * x - sin * y], [-sin, cos, size / 2 + sin * x - cos * y]], dtype=np.float64
-    )
 
 
 def inverse_transform(matrix: ArrayLike) -> Array:

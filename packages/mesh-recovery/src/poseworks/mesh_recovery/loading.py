@@ -259,7 +259,7 @@ def _hmr_sizes(tensors: Mapping[str, Tensor], backbone: str, head: str) -> dict[
     state = size_of(tensors, (f"{head}fc1.weight", 1), default=2048 + 6 * JOINTS + betas + 3)
     return {
         "backbone": _backbone_config(tensors, backbone),
-        "feature_size": state - 6 * JOINTS - betas - 3,
+        "feature_size": max(state - 6 * JOINTS - betas - 3, 1),
         "hidden": size_of(tensors, (f"{head}fc1.weight", 0), (f"{head}fc2.weight", 0)),
         "betas": betas,
     }
@@ -294,7 +294,7 @@ def _graphcmr_config(tensors: Mapping[str, Tensor], body: BodyName) -> GraphCMRC
         layers=max(len(numbers_after(tensors, "graph_cnn.gc.")) - 2, 0),
         parameters=regressor,
         hidden=size_of(tensors, ("smpl_param_regressor.layers.0.fc_block.0.weight", 0), default=1024),
-        betas=outputs - 9 * JOINTS,
+        betas=max(outputs - 9 * JOINTS, 1),
         body=body,
     )
 
