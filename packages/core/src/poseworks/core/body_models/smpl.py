@@ -22,17 +22,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from poseworks.core.body_models.data import JOINT_NAMES, SMPL_PARENTS, BodyData, BodyInfo
 from poseworks.core.body_models.regressors import JointRegressor
 from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.core.rotations import axis_angle_to_matrix
 
-# Joints of equal depth in the tree, which follow each other, and where their parents stand among those one level above.
+# Joints of equal depth in the tree, which follow each other.
 _LEVELS = ((0, 1), (1, 4), (4, 7), (7, 10), (10, 15), (15, 18), (18, 20), (20, 22), (22, 24))
-_PARENTS_ABOVE = [
-    [SMPL_PARENTS[joint] - above for joint in range(start, end)] for (above, _), (start, end) in pairwise(_LEVELS)
-]
+# Where the parent of joints 1 to 23 stands among those one level above.
+_ABOVE = [SMPL_PARENTS[j] - above for (above, _), (start, end) in pairwise(_LEVELS) for j in range(start, end)]
+
+_CACHED = 1 << 18  # numbers that are skinned at a time on a CPU, so that they stay in its cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,43 +51,65 @@ class PosedBody:
 
 
 class Surface(nn.Module):
-    """Vertices that follow a skeleton: shape blend, pose blend and skinning of V vertices."""
+    """V vertices that follow a skeleton: blend shapes, then skinning.
 
-    template: Tensor
-    shapedirs: Tensor
-    posedirs: Tensor | None
-    weights: Tensor
+    Mean shape, shape directions and pose directions are rows of one matrix, so that blending is one product.
+    """
 
-    def __init__(self, template: Tensor, shapedirs: Tensor, posedirs: Tensor | None, weights: Tensor) -> None:
+    blend: Tensor
+    skin: Tensor
+
+    def __init__(self, blend: Tensor, skin: Tensor, num_betas: int) -> None:
         super().__init__()
-        # None of these is ever part of a state dict: a licensed body is not to be stored again.
-        self.register_buffer("template", template, persistent=False)  # (V, 3)
-        self.register_buffer("shapedirs", shapedirs, persistent=False)  # (K, 3 V)
-        self.register_buffer("posedirs", posedirs, persistent=False)  # (207, 3 V)
-        self.register_buffer("weights", weights, persistent=False)  # (V, 24)
+        # Neither is ever part of a state dict: a licensed body is not to be stored again.
+        self.register_buffer(
+            "blend", blend, persistent=False
+        )  # (1 + K, 3 V) or (1 + K + 207, 3 V): all x, all y, all z
+        self.register_buffer("skin", skin, persistent=False)  # (24, V)
+        self.num_betas = num_betas
+
+    @property
+    def template(self) -> Tensor:
+        """(V, 3) mean shape."""
+        return self.blend[0].reshape(3, -1).mT
+
+    @property
+    def weights(self) -> Tensor:
+        """(V, 24) of skinning; a row's sum is 1."""
+        return self.skin.mT
 
     def at(self, vertex_ids: Tensor) -> Surface:
         """The same surface at some vertices, in their order."""
-
-        def columns(directions: Tensor) -> Tensor:
-            return directions.reshape(len(directions), -1, 3)[:, vertex_ids].flatten(1)
-
-        posedirs = None if self.posedirs is None else columns(self.posedirs)
-        return Surface(self.template[vertex_ids], columns(self.shapedirs), posedirs, self.weights[vertex_ids])
+        blend = self.blend.reshape(len(self.blend), 3, -1)[..., vertex_ids].flatten(1)
+        return Surface(blend, self.skin[:, vertex_ids], self.num_betas)
 
     def shaped(self, betas: Tensor) -> Tensor:
         """(N, V, 3) vertices at rest of (N, K) betas."""
-        blended = torch.addmm(self.template.flatten(), betas, self.shapedirs[: betas.shape[1]])
-        return blended.reshape(len(betas), -1, 3)
+        return self._blended(self._with_one(betas)).mT
 
     def forward(self, betas: Tensor, rotations: Tensor, transforms: Tensor) -> Tensor:
         """(N, V, 3) vertices of (N or 1, K) betas, (N, 24, 3, 3) rotations and (N, 24, 3, 4) skinning transforms."""
-        vertices = self.shaped(betas)
-        if self.posedirs is not None:
-            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
-            vertices = vertices + (feature @ self.posedirs).reshape(len(feature), -1, 3)
-        blended = (self.weights @ transforms.flatten(2)).reshape(len(transforms), -1, 3, 4)
-        return _turned(blended[..., :3], vertices) + blended[..., 3]
+        count = len(rotations)
+        coefficients = self._with_one(betas)
+        if len(self.blend) > 1 + self.num_betas:
+            feature = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+            coefficients = torch.cat((coefficients.expand(count, -1), feature.flatten(1)), dim=1)
+        vertices = self._blended(coefficients).expand(count, -1, -1)
+        columns = transforms.permute(0, 2, 3, 1).reshape(-1, 24)  # (12 N, 24): row by row of each transform
+        step = max(1, _CACHED // (12 * max(1, self.skin.shape[1]))) if vertices.device.type == "cpu" else count
+        parts = [
+            _skinned(vertices[start : start + step], columns[12 * start : 12 * (start + step)] @ self.skin)
+            for start in range(0, max(count, 1), max(step, 1))
+        ]
+        return parts[0].contiguous() if len(parts) == 1 else torch.cat(parts)
+
+    def _with_one(self, betas: Tensor) -> Tensor:
+        """(N, 1 + K) coefficients of mean shape and shape directions; betas that are not given are 0."""
+        return torch.cat((betas.new_ones(len(betas), 1), pad(betas, (0, self.num_betas - betas.shape[1]))), dim=1)
+
+    def _blended(self, coefficients: Tensor) -> Tensor:
+        """(N, 3, V) sums of the first rows of the blend matrix."""
+        return (coefficients @ self.blend[: coefficients.shape[1]]).reshape(len(coefficients), 3, -1)
 
 
 class SMPL(nn.Module):
@@ -103,6 +127,8 @@ class SMPL(nn.Module):
     joint_template: Tensor
     joint_shapedirs: Tensor
     extra_ids: Tensor
+    parent_ids: Tensor
+    above: Tensor
 
     joint_names: tuple[str, ...] = JOINT_NAMES
     parents: tuple[int, ...] = SMPL_PARENTS
@@ -122,12 +148,15 @@ class SMPL(nn.Module):
         self.regressors: Mapping[str, JointRegressor] = data.regressors
         shapedirs = data.shapedirs[:, :, :num_betas]
         joints = np.asarray(data.J_regressor, dtype=np.float64)
+        directions = [data.v_template[:, :, None], shapedirs]
+        if data.posedirs is not None:
+            directions.append(data.posedirs)
+        blend = np.concatenate([each.astype(np.float32) for each in directions], axis=2)  # (V, 3, rows)
         self.surface = Surface(
-            _tensor(data.v_template),
-            _tensor(shapedirs.reshape(-1, num_betas).T),
-            None if data.posedirs is None else _tensor(data.posedirs.reshape(-1, data.posedirs.shape[2]).T),
-            _tensor(data.weights),
+            _tensor(blend.transpose(2, 1, 0).reshape(blend.shape[2], -1)), _tensor(data.weights.T), num_betas
         )
+        self.register_buffer("parent_ids", torch.tensor(SMPL_PARENTS[1:]), persistent=False)
+        self.register_buffer("above", torch.tensor(_ABOVE), persistent=False)
         self.register_buffer("extra_ids", torch.tensor(data.extra_vertices), persistent=False)
         self.register_buffer("joint_template", _tensor(joints @ data.v_template), persistent=False)  # (24, 3)
         folded = np.einsum("jv,vck->kjc", joints, shapedirs, optimize=True).reshape(num_betas, -1)
@@ -216,14 +245,15 @@ class SMPL(nn.Module):
     def _chain(self, betas: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 24, 3) posed joints and (N, 24, 3, 4) skinning transforms, which leave the rest pose where it is."""
         rest = self._rest_joints(betas).expand(len(rotations), -1, -1)
-        offsets = torch.cat((rest[:, :1], rest[:, 1:] - rest[:, SMPL_PARENTS[1:]]), dim=1)
-        turns, places = [rotations[:, :1]], [offsets[:, :1]]
-        for (start, end), parents in zip(_LEVELS[1:], _PARENTS_ABOVE, strict=True):
-            turn, place = turns[-1][:, parents], places[-1][:, parents]
-            turns.append(turn @ rotations[:, start:end])
-            places.append(_turned(turn, offsets[:, start:end]) + place)
-        turned, posed = torch.cat(turns, dim=1), torch.cat(places, dim=1)
-        return posed, torch.cat((turned, (posed - _turned(turned, rest))[..., None]), dim=-1)
+        offsets = torch.cat((rest[:, :1], rest[:, 1:] - rest[:, self.parent_ids]), dim=1)
+        bottom = rest.new_tensor((0.0, 0.0, 0.0, 1.0)).expand(len(rotations), 24, 1, 4)
+        local = torch.cat((torch.cat((rotations, offsets[..., None]), dim=-1), bottom), dim=-2)  # (N, 24, 4, 4)
+        world = [local[:, :1]]
+        for start, end in _LEVELS[1:]:
+            world.append(world[-1][:, self.above[start - 1 : end - 1]] @ local[:, start:end])
+        turned_and_posed = torch.cat(world, dim=1)[:, :, :3]
+        turned, posed = turned_and_posed[..., :3], turned_and_posed[..., 3:]
+        return posed.squeeze(-1), torch.cat((turned, posed - turned @ rest[..., None]), dim=-1)
 
     def _expect_betas(self, betas: Tensor) -> tuple[int, ...]:
         """Leading shape of betas that this body takes."""
@@ -271,9 +301,13 @@ class SMPL(nn.Module):
         )
 
 
-def _turned(rotations: Tensor, points: Tensor) -> Tensor:
-    """(..., 3) points, each turned by its (..., 3, 3) rotation."""
-    return (rotations @ points[..., None]).squeeze(-1)
+def _skinned(vertices: Tensor, blended: Tensor) -> Tensor:
+    """(N, V, 3) points (N, 3, V), each moved by its transform, (12 N, V) for all."""
+    blended = blended.reshape(len(vertices), 3, 4, -1)
+    moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], vertices[:, 0:1])
+    for axis in (1, 2):
+        moved = moved.addcmul_(blended[:, :, axis], vertices[:, axis : axis + 1])
+    return moved.mT
 
 
 def _with_lead(x: Tensor, lead: tuple[int, ...]) -> Tensor:
