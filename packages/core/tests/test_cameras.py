@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from poseworks.core.cameras import (
     Pinhole,
     crop_camera_translation,
+    crop_transform,
     estimated_translation,
     full_image_translation,
     orthographic_projection,
@@ -38,6 +39,15 @@ def test_rays_lead_back_to_the_points() -> None:
 
 def test_what_is_behind_the_camera_has_no_pixel() -> None:
     assert np.isnan(Pinhole(1, 1, 0, 0).project([[0, 0, -1.0], [1, 1, 0]])).all()
+
+
+def test_a_crop_turns_about_its_centre() -> None:
+    """The published vectors are tested where crops are made, in mesh-recovery."""
+    matrix = crop_transform((50, 30), 100, 90, 200)
+    np.testing.assert_allclose(matrix @ [50, 30, 1], [100, 100])
+    np.testing.assert_allclose(matrix @ [50, 10, 1], [60, 100], atol=1e-9)  # what is above it goes to the left
+    with pytest.raises(ConfigError, match=r"scale and size above 0, got .* scale -1"):
+        crop_transform((50, 30), -1, 0, 200)
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 0, 0), (1, -1, 0, 0), (1, 1, float("nan"), 0)])
