@@ -62,10 +62,10 @@ def joined_recordings(split: str, quick: bool, names: tuple[str, ...]) -> list[t
 
 def labels_of_frames(timeline: Timeline, frames: int) -> NDArray[np.str_]:
     """What the timeline says in the middle of each frame."""
-    moments = (np.arange(frames) + 0.5) / FPS
-    places = np.searchsorted(timeline.borders_s, moments, side="right") - 1
-    answers = np.array([timeline.answer(window)[0] for window in range(timeline.num_windows)])
-    chosen: NDArray[np.str_] = answers[places.clip(0, timeline.num_windows - 1)]
+    moments = timeline.moments
+    ends = np.array([moment.end_s for moment in moments])
+    places = np.searchsorted(ends, (np.arange(frames) + 0.5) / FPS).clip(0, len(moments) - 1)
+    chosen: NDArray[np.str_] = np.array([moment.label for moment in moments])[places]
     return chosen
 
 

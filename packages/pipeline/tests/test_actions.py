@@ -42,7 +42,7 @@ def test_actions_are_those_of_the_smoothed_poses(tmp_path: Path) -> None:
     assert result.timelines is not None
     assert [line.segments for line in result.timelines] == [line.segments for line in alone]
     rows = list(csv.DictReader(result.files["actions"].open(encoding="utf-8")))
-    assert len(rows) == sum(line.num_windows for line in alone)
+    assert len(rows) == sum(len(line.moments) for line in alone)
     assert {row["person"] for row in rows} == {"0", "1"}
 
 

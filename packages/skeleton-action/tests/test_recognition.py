@@ -78,8 +78,8 @@ def test_somebody_who_is_not_there_is_not_scored(small_network: SlowOnly) -> Non
     settings = RecognizeSettings(window_s=0.5, stride_s=0.25)
     made = recognize(poses.replace(positions=positions), small_network, settings)
     assert [segment.label for segment in made.timelines[1].segments] == [NOT_SCORED]
-    assert made.timelines[0].answer(0)[0] in small_network.preparation.labels
-    assert made.timelines[0].answer(4) == (NOT_SCORED, None)
+    assert made.timelines[0].moments[0].label in small_network.preparation.labels
+    assert made.timelines[0].moments[-1].label == NOT_SCORED
     count = made.timelines[1].num_windows
     assert f"person 1: {count} of {count} windows not scored: nobody is seen, so that the volume is empty" in made.notes
     assert "person 0: 2 of 5 windows not scored: nobody is seen, so that the volume is empty" in made.notes

@@ -64,7 +64,7 @@ def test_windows_become_a_table_a_figure_and_a_page(model: Path, walk: Path, tmp
     with (tmp_path / "a.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["person"], row["begin_s"]) for row in rows[:2]] == [("3", "0.000"), ("3", "0.500")]
-    assert len(rows) == 2 * 5
+    assert len(rows) == 2 * 6
     assert "person 8" in (tmp_path / "a.svg").read_text()
     assert "person 8" in (tmp_path / "a.html").read_text()
     assert facts["history"]["verb"] == "recognize"

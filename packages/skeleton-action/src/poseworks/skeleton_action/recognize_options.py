@@ -43,9 +43,9 @@ class RecognizeOptions:
         float,
         Parameter(
             help="How much larger than a window needs the drawn box may be to stay from window to window, which saves "
-            "work. 1: each window has its own box."
+            "work and costs accuracy where people move about. 1: each window has its own box."
         ),
-    ] = 1.25
+    ] = 1.0
     min_seen: Annotated[float, Parameter(help="Share of a window's frames in which somebody must be seen.")] = 0.25
     min_confidence: Annotated[float, Parameter(help="Keypoints below it count as missing.")] = 0.0
 

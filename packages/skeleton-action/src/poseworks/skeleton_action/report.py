@@ -15,7 +15,7 @@ def report_timeline(timelines: Sequence[Timeline], title: str = "Actions") -> Re
     """A lane for each timeline, a span for each of its segments; what is no class is grey."""
     lanes = tuple(Lane(line.who, tuple(map(_span, line.segments))) for line in timelines)
     several = any(line.num_windows > 1 for line in timelines)
-    note = "Each window speaks for the moments nearest to its middle." if several else "One answer for the whole."
+    note = "The mean of all windows that cover a moment." if several else "One answer for the whole."
     return ReportTimeline(title, lanes, note)
 
 

@@ -25,9 +25,9 @@ class RecognizeSettings(BaseModel, frozen=True, extra="forbid"):
             who share a volume.
         window_s: seconds of a sliding window; None: the whole recording gets one answer.
         stride_s: seconds from one window to the next; None: a quarter of the window.
-        hold_box: the box that is drawn stays from window to window as long as everybody is inside it and it is at most
-            so many times as large as the window's own; frames that windows share are then drawn and computed once.
-            With 1 each window has its own box, as if it were a recording.
+        hold_box: 1: each window is drawn in its own box, as if it were a recording. More: the box stays from window to
+            window as long as everybody is inside it and it is at most so many times as large as the window's own;
+            frames that windows share are then drawn and computed once, but people are no longer in the middle.
         min_seen: share of a window's frames in which somebody must be seen for it to be scored.
         min_confidence: keypoints below it count as missing.
     """
@@ -36,7 +36,7 @@ class RecognizeSettings(BaseModel, frozen=True, extra="forbid"):
     people: Literal["each", "together"] = "each"
     window_s: PositiveFloat | None = None
     stride_s: PositiveFloat | None = None
-    hold_box: float = Field(1.25, ge=1)
+    hold_box: float = Field(1.0, ge=1)
     min_seen: float = Field(0.25, ge=0, le=1)
     min_confidence: float = Field(0.0, ge=0, le=1)
 

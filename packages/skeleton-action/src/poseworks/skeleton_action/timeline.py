@@ -1,7 +1,8 @@
 """Timeline: what was recognised when, as windows and as the segments they add up to; CSV and JSON. NumPy only.
 
-Windows overlap. Each speaks for the moments that lie nearer to its middle than to the middle of any other; a segment is
-a run of windows with one answer.
+Windows overlap. Where they begin or end they cut the recording into moments; the answer in a moment is the mean over
+all windows that cover it, and "none of these" if more than two thirds of them say so. A segment is a run of moments
+with one answer.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ NOT_SCORED = "not scored"
 SUFFIXES = (".csv", ".json")
 FORMAT = "poseworks.timeline/1"
 
+_UNKNOWN_SHARE = 2 / 3 + 1e-6  # of the windows; chosen on val, where those that straddle two actions are many
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -37,13 +41,34 @@ class Segment:
         label: name of a class, `UNKNOWN` or `NOT_SCORED`.
         begin_s: seconds.
         end_s: seconds.
-        probability: of the class, mean over the windows; None where the answer is no class.
+        probability: of the class, mean over the time; None where the answer is no class.
     """
 
     label: str
     begin_s: float
     end_s: float
     probability: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The answer between two times at which windows begin or end.
+
+    Attributes:
+        label: name of a class, `UNKNOWN` or `NOT_SCORED`.
+        begin_s: seconds.
+        end_s: seconds.
+        probability: of the class; None where the answer is no class.
+        probabilities: (K,) mean over the windows that cover it; NaN where none was scored.
+        fault: why none was; empty where one was.
+    """
+
+    label: str
+    begin_s: float
+    end_s: float
+    probability: float | None
+    probabilities: NDArray[np.float64]
+    fault: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,35 +116,38 @@ class Timeline:
         """Whom the answers are about, in words."""
         return "everybody" if self.person is None else f"person {self.person}"
 
-    @property
-    def classes(self) -> NDArray[np.intp]:
-        """(W,) the likeliest class; -1 where the answer is "none of these" or nothing was scored."""
-        likeliest = np.where(self.scored[:, None], self.probabilities, 0).argmax(axis=1)
-        return np.where(self.scored & ~self.unknown, likeliest, -1)
+    @cached_property
+    def moments(self) -> tuple[Moment, ...]:
+        """What all windows together say, from one border of a window to the next; they touch."""
+        borders = np.unique(np.concatenate([self.begins_s, self.ends_s]))
+        return tuple(self._moment(begin, end) for begin, end in pairwise(borders.tolist()))
 
-    def answer(self, window: int) -> tuple[str, float | None]:
-        """The label of a window, and its probability where it is a class."""
-        chosen = int(self.classes[window])
-        if chosen >= 0:
-            return self.labels[chosen], float(self.probabilities[window, chosen])
-        return (UNKNOWN if self.scored[window] else NOT_SCORED), None
-
-    @property
-    def borders_s(self) -> NDArray[np.float64]:
-        """(W + 1,) seconds between which the windows speak."""
-        middles = (self.begins_s + self.ends_s) / 2
-        return np.concatenate([self.begins_s[:1], (middles[1:] + middles[:-1]) / 2, self.ends_s[-1:]])
+    def _moment(self, begin: float, end: float) -> Moment:
+        covering = (self.begins_s <= begin) & (self.ends_s >= end)
+        scored = covering & self.scored
+        if not scored.any():
+            said = [self.faults[window] for window in np.flatnonzero(covering)]
+            fault = "; ".join(dict.fromkeys(said)) or "no window covers it"
+            return Moment(NOT_SCORED, begin, end, None, np.full(len(self.labels), np.nan), fault)
+        mean = self.probabilities[scored].mean(axis=0, dtype=np.float64)
+        if self.unknown[scored].mean() > _UNKNOWN_SHARE:
+            return Moment(UNKNOWN, begin, end, None, mean, "")
+        likeliest = int(mean.argmax())
+        return Moment(self.labels[likeliest], begin, end, float(mean[likeliest]), mean, "")
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Runs of windows with one answer; they touch, and cover the recording."""
-        borders, made = self.borders_s, []
-        answers = [self.answer(window) for window in range(self.num_windows)]
-        for label, run in groupby(range(self.num_windows), key=lambda window: answers[window][0]):
-            windows = list(run)
-            values = [value for window in windows if (value := answers[window][1]) is not None]
-            mean = sum(values) / len(values) if values else None
-            made.append(Segment(label, float(borders[windows[0]]), float(borders[windows[-1] + 1]), mean))
+        """Runs of moments with one answer; they touch, and cover the recording."""
+        made = []
+        for label, run in groupby(self.moments, key=lambda moment: moment.label):
+            moments = list(run)
+            begin, end = moments[0].begin_s, moments[-1].end_s
+            parts = [
+                moment.probability * (moment.end_s - moment.begin_s)
+                for moment in moments
+                if moment.probability is not None
+            ]
+            made.append(Segment(label, begin, end, sum(parts) / (end - begin) if parts else None))
         return tuple(made)
 
 
@@ -171,7 +199,7 @@ def write_timelines(
     history: Sequence[Mapping[str, Any]] = (),
     overwrite: bool = False,
 ) -> None:
-    """A table (.csv: one row a window, a column a class) or a tree (.json: segments, windows and the history).
+    """A table (.csv: a row a moment, a column a class) or a tree (.json: segments, windows and the history).
 
     Args:
         timelines: one a person, or one for all together; they have the same classes.
@@ -209,32 +237,29 @@ def timelines_as_tree(timelines: Sequence[Timeline]) -> dict[str, Any]:
 
 
 def _window(timeline: Timeline, window: int) -> dict[str, Any]:
-    """One window: times, answer, and the probability of every class where it was scored."""
-    label, probability = timeline.answer(window)
+    """One window: times, and the probability of every class where it was scored."""
     scored = bool(timeline.scored[window])
     return {
         "begin_s": float(timeline.begins_s[window]),
         "end_s": float(timeline.ends_s[window]),
-        "label": label,
-        "probability": probability,
         "probabilities": timeline.probabilities[window].tolist() if scored else None,
+        "none_of_these": bool(timeline.unknown[window]) if scored else None,
         "fault": timeline.faults[window] or None,
     }
 
 
 def _write_table(timelines: Sequence[Timeline], path: Path) -> None:
-    """One row a window; empty cells where nothing was scored, and for the person where all stand together."""
+    """One row a moment; empty cells where nothing was scored, and for the person where all stand together."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         fixed = ("person", "begin_s", "end_s", "label", "probability", "fault")
         rows.writerow([*fixed, *(timelines[0].labels if timelines else ())])
         for timeline in timelines:
-            for window in range(timeline.num_windows):
-                label, probability = timeline.answer(window)
-                times = (f"{timeline.begins_s[window]:.3f}", f"{timeline.ends_s[window]:.3f}")
-                cells = [_cell(value) for value in (probability, *timeline.probabilities[window])]
-                person = "" if timeline.person is None else timeline.person
-                rows.writerow([person, *times, label, cells[0], timeline.faults[window], *cells[1:]])
+            person = "" if timeline.person is None else timeline.person
+            for moment in timeline.moments:
+                times = (f"{moment.begin_s:.3f}", f"{moment.end_s:.3f}")
+                classes = [_cell(value) for value in moment.probabilities]
+                rows.writerow([person, *times, moment.label, _cell(moment.probability), moment.fault, *classes])
 
 
 def _cell(value: float | None) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
 from poseworks.core import svg
-from poseworks.skeleton_action.timeline import NOT_SCORED, UNKNOWN, Timeline
+from poseworks.skeleton_action.timeline import NOT_SCORED, UNKNOWN, Moment, Timeline
 
 _WIDTH, _LEFT, _RIGHT = 960.0, 100.0, 20.0
 _CURVES, _STRIP, _LANE = 70.0, 22.0, 118.0  # heights
@@ -22,7 +23,8 @@ def plot_timelines(timelines: Sequence[Timeline], title: str) -> str:
     end = max(float(timeline.ends_s[-1]) for timeline in timelines)
     begin = min(float(timeline.begins_s[0]) for timeline in timelines)
     scale = (_WIDTH - _LEFT - _RIGHT) / max(end - begin, 1e-9)
-    won = sorted({int(number) for timeline in timelines for number in timeline.classes if number >= 0})
+    found = {segment.label for timeline in timelines for segment in timeline.segments}
+    won = [number for number, label in enumerate(timelines[0].labels) if label in found]
     colours = {timelines[0].labels[number]: svg.colour_of(place) for place, number in enumerate(won)} | _GREYS
     parts = []
     top = 40.0
@@ -30,8 +32,7 @@ def plot_timelines(timelines: Sequence[Timeline], title: str) -> str:
         parts += _lane(timeline, won, colours, top, begin, scale)
         top += _LANE
     parts += _axis(begin, end, top, scale)
-    present = [label for label in colours if any(s.label == label for line in timelines for s in line.segments)]
-    legend, height = _legend(present, colours, top + 44)
+    legend, height = _legend([label for label in colours if label in found], colours, top + 44)
     return svg.page(_WIDTH, height, title, [*parts, *legend])
 
 
@@ -50,11 +51,12 @@ def _lane(
             svg.line(_LEFT, y, _WIDTH - _RIGHT, y, stroke="#ddd"),
             svg.text(_LEFT - 10, y + 3, f"{level:g}", size=9, anchor="end"),
         ]
-    middles = (timeline.begins_s + timeline.ends_s) / 2
     for number in won:
         colour = colours[timeline.labels[number]]
         for run in _runs(timeline):
-            points = [(across(middles[w]), top + _CURVES * (1 - float(timeline.probabilities[w, number]))) for w in run]
+            points = [
+                (across((m.begin_s + m.end_s) / 2), top + _CURVES * (1 - float(m.probabilities[number]))) for m in run
+            ]
             parts.append(
                 svg.polyline(points, stroke=colour) if len(points) > 1 else svg.circle(*points[0], 3, fill=colour)
             )
@@ -70,10 +72,9 @@ def _lane(
     return parts
 
 
-def _runs(timeline: Timeline) -> list[list[int]]:
-    """Windows that follow one another without one between that was not scored."""
-    scored = np.flatnonzero(timeline.scored)
-    return [run.tolist() for run in np.split(scored, np.flatnonzero(np.diff(scored) > 1) + 1) if len(run)]
+def _runs(timeline: Timeline) -> list[list[Moment]]:
+    """Moments that follow one another without one between in which nothing was scored."""
+    return [list(run) for scored, run in groupby(timeline.moments, key=lambda moment: not moment.fault) if scored]
 
 
 def _axis(begin: float, end: float, top: float, scale: float) -> list[str]:
