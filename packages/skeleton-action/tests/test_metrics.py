@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
@@ -69,6 +70,11 @@ def test_clips_are_averaged_as_published() -> None:
     assert_allclose(average_clips(logits, 2), case.arrays["average_clips_prob"], atol=1e-7)
     assert_allclose(average_clips(logits, 2, "score"), case.arrays["average_clips_score"], atol=1e-6)
     assert_allclose(average_clips(logits, 2, None), case.arrays["average_clips_none"], atol=0)
+
+
+def test_tensors_are_taken_as_arrays_are() -> None:
+    logits = torch.tensor(seeded_input("logits", (4, 3)), requires_grad=True)
+    assert_allclose(average_clips(logits, 2), average_clips(logits.detach().numpy(), 2), atol=0)
 
 
 def test_views_of_a_recording_lie_together() -> None:

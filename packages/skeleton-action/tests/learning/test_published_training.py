@@ -16,7 +16,7 @@ from poseworks.core.training import learning_rate_at
 from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.annotation_files import DataSet, read_data_set
 from poseworks.skeleton_action.geometry import Sample
-from poseworks.skeleton_action.learning.clips import collate, draw
+from poseworks.skeleton_action.learning.clips import collate, draw, draw_densely
 from poseworks.skeleton_action.learning.published_recipes import PublishedActions
 from poseworks.skeleton_action.learning.published_training import PublishedActionsTask
 from poseworks.skeleton_action.learning.recipes import read_recipe
@@ -162,7 +162,8 @@ def test_clips_of_any_number_of_people_are_drawn_as_one_by_one(walks: Path) -> N
     assert clips.keypoints.shape[:2] == (2, 2)
     assert (clips.labels.tolist(), clips.identifiers) == ([0, 1], (one.identifier, "both"))
     expected = [torch.from_numpy(draw_views(sample, preparation)[0]) for sample in samples]
-    assert_close(draw(clips, preparation), torch.stack(expected), rtol=0, atol=5e-6)
+    for drawn in (draw(clips, preparation), draw_densely(clips, preparation)):
+        assert_close(drawn, torch.stack(expected), rtol=0, atol=5e-6)
 
 
 def test_the_published_classes_are_needed_of_a_published_set(walks: Path, tmp_path: Path) -> None:

@@ -138,8 +138,9 @@ def measure(scores: ArrayLike, labels: ArrayLike, metrics: Sequence[Metric] = ME
 
 
 def _real(name: str, values: ArrayLike) -> NDArray[np.floating[Any]]:
-    """`values` in their precision; whole numbers as float64."""
-    array = np.asarray(values)
+    """`values` in their precision; whole numbers as float64. Tensors, on whichever device, are taken too."""
+    detach = getattr(values, "detach", None)
+    array = np.asarray(values if detach is None else detach().cpu())
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"{name}: expected real numbers, got {array.dtype}.")
     real: NDArray[np.floating[Any]] = array if array.dtype.kind == "f" else array.astype(np.float64)

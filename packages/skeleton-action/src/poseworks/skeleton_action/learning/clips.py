@@ -20,7 +20,7 @@ from poseworks.skeleton_action.annotation import Annotation
 from poseworks.skeleton_action.drawing import draw_volumes
 from poseworks.skeleton_action.geometry import Sample
 from poseworks.skeleton_action.preparation import Preparation
-from poseworks.skeleton_action.volumes import EPSILON
+from poseworks.skeleton_action.volumes import EPSILON, draw_views
 
 Key = TypeVar("Key")
 
@@ -78,9 +78,21 @@ def collate(samples: Sequence[Prepared]) -> Clips:
     )
 
 
-@torch.no_grad()
 def draw(clips: Clips, preparation: Preparation) -> Tensor:
-    """(B, C, T, H, W) volumes on the device of the clips; one person after the other, so that memory stays small."""
+    """(B, C, T, H, W) volumes on the device of the clips; on a CPU by `draw_views`, which leaves out what is empty."""
+    if clips.keypoints.device.type != "cpu":
+        return draw_densely(clips, preparation)
+    count, _, frames = clips.scores.shape[:3]
+    volumes = np.empty((count, preparation.layout.channels(preparation.stream), frames, *clips.size), dtype=np.float32)
+    for row in range(count):
+        sample = Sample(clips.keypoints[row].numpy(), clips.scores[row].numpy(), clips.size)
+        draw_views(sample, preparation, out=volumes[row : row + 1])
+    return torch.from_numpy(volumes)
+
+
+@torch.no_grad()
+def draw_densely(clips: Clips, preparation: Preparation) -> Tensor:
+    """As `draw` on any device: one person after the other, so that memory stays small."""
     p = preparation
     people = (
         draw_volumes(
