@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.body_models.data import SMPL_EXTRA_VERTICES, SMPL_PARENTS, BodyData, BodyInfo
+from poseworks.core.body_models.motion import BodyFrame, BodyMotion
 from poseworks.core.testing import seeded_input
 
 Array = NDArray[Any]
@@ -49,6 +50,34 @@ def synthetic_regressor(rows: int, row_step: int, step: int, entries: int) -> ND
     for row in range(rows):
         matrix[row, (row_step * row + step * np.arange(entries)) % VERTICES] = 1 / entries
     return matrix
+
+
+def random_motion(
+    frames: int = 6, people: int = 1, *, frame: BodyFrame = "world", gaps: bool = False, seed: int = 0
+) -> BodyMotion:
+    """People numbered 2, 9, 16, ... of the free body who turn every joint at random, 3 m away or up.
+
+    With `gaps` the first is gone in frames 2 and 3, the others in the first and the last frame.
+    """
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Any] = {
+        "global_orient": rng.normal(size=(people, frames, 3)),
+        "body_pose": 0.6 * rng.normal(size=(people, frames, 23, 3)),
+        "transl": rng.normal((0, 0, 3), size=(people, frames, 3)),
+    }
+    if gaps:
+        for array in arrays.values():
+            array[0, 2:4] = np.nan
+            array[1:, [0, -1]] = np.nan
+    return BodyMotion(
+        **arrays,
+        betas=rng.normal(size=(people, 10)).astype(np.float32),
+        fps=30,
+        body="free",
+        frame=frame,
+        person_ids=2 + 7 * np.arange(people),
+        history=({"verb": "test"},),
+    )
 
 
 def body_arrays(data: BodyData) -> dict[str, Array]:
