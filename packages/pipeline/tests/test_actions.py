@@ -37,7 +37,7 @@ def test_actions_are_those_of_the_smoothed_poses(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "poses2d.npz", "poses2d.smooth.npz", "actions.csv", "report.html",
     }  # fmt: skip
-    settings = RecognizeSettings(window_s=2.0, stride_s=0.5)
+    settings = RecognizeSettings(window_s=1.5, stride_s=0.5)
     alone = recognize(smooth(WALK, SMOOTH.filter).poses, load(ACTIONS.model), settings).timelines
     assert result.timelines is not None
     assert [line.segments for line in result.timelines] == [line.segments for line in alone]

@@ -137,7 +137,7 @@ class RecognizeStep(RecognizeSettings, frozen=True, extra="forbid"):
 
     kind: Literal["recognize"] = "recognize"
     model: str = DEFAULT_RECOGNIZER
-    window_s: PositiveFloat | None = 2.0
+    window_s: PositiveFloat | None = 1.5
     stride_s: PositiveFloat | None = 0.5
     optional: bool = False
 
