@@ -116,6 +116,26 @@ def test_faults_of_recipes_are_named(override: str, message: str) -> None:
         read_recipe("slowonly_r50_u48_240e_gym_keypoint.toml", [override])
 
 
+def test_other_joints_are_data() -> None:
+    name = "slowonly_r50_u48_240e_gym_limb"
+    hand = ["skeleton='custom'", "joint_names=['root', 'left_tip', 'right_tip']", "limbs=[[0, 1], [0, 2]]"]
+    recipe = read_recipe(name, [*hand, "network.in_channels=2"])
+    assert isinstance(recipe, PublishedActions)
+    assert recipe.preparation().layout.limb_flip.tolist() == [1, 0]
+    halpe = read_recipe("slowonly_r50_u48_240e_gym_keypoint", ["skeleton='halpe26'", "network.in_channels=26"])
+    assert isinstance(halpe, PublishedActions)
+    assert halpe.layout.num_joints == 26
+    for overrides, message in (
+        (hand, r"network\.in_channels: expected 2, one a limb"),
+        ([*hand[:2], "limbs=[[0, 1]]"], "no mirror image among the others"),
+        (["limbs=[[0, 99]]"], "limbs: expected pairs of joints from 0 to 16"),
+        (["skeleton='coco18'"], r"skeleton: expected custom or one of .*coco17"),
+        (hand[1:], r"joint_names: belong to skeleton = 'custom'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            read_recipe(name, overrides)
+
+
 def test_length_is_stated_in_epochs(small_recipe: Path) -> None:
     small_recipe.write_text(small_recipe.read_text().replace("epochs = 3", "steps = 3"))
     with pytest.raises(ConfigError, match=r"training\.epochs: missing"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from poseworks.core.config import describe_faults
+from poseworks.core.skeletons import SKELETONS
 from poseworks.core.training import BaseRecipe
 from poseworks.skeleton_action.c3d_light import C3DLightConfig
-from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, Stream
+from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, Stream, layout_of
 from poseworks.skeleton_action.preparation import Flavour, Preparation
 from poseworks.skeleton_action.slowonly import SlowOnlyConfig
 from poseworks.skeleton_action.x3d_shallow import X3DShallowConfig
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 PublishedSet = Literal["gym", "ntu60", "ntu120", "ucf101", "hmdb51", "diving48", "k400"]
+CUSTOM = "custom"  # the skeleton of a recipe that names its joints
 Measure = Literal["top_k_accuracy", "mean_class_accuracy"]
 FEW_PASSES, FEW_MORE_PASSES = 120, 60  # over the data, anew and from weights: half of what the published runs take
 
@@ -64,7 +67,9 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
 
     Attributes:
         stream, flavour: see `Preparation`.
-        limbs: other limbs, or another order, than the published configurations'.
+        skeleton: whose joints the data have, by its name in `poseworks.core.skeletons`; ``custom``: see `joint_names`.
+        joint_names: of the skeleton ``custom``; ``left_*`` and ``right_*`` change places in a mirror.
+        limbs: pairs of joints by number; default: of coco17 those of the published configurations, else its bones.
         clip_len: frames of a clip.
         train_size, test_size: height and width of a volume.
         repeat: an epoch goes through the data so many times.
@@ -83,6 +88,8 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
     data: Data
     stream: Stream
     flavour: Flavour = "mmaction"
+    skeleton: str = COCO_LAYOUT.skeleton
+    joint_names: tuple[str, ...] = ()
     limbs: tuple[tuple[int, int], ...] | None = None
     network: Annotated[SlowOnlyConfig | C3DLightConfig | X3DShallowConfig, Field(discriminator="kind")]
     clip_len: PositiveInt = 48
@@ -106,15 +113,31 @@ class PublishedActions(BaseRecipe, frozen=True, extra="forbid"):
             raise ValueError("lr_drops: need training.schedule = 'constant'")
         if self.training.epochs is None:
             raise ValueError("training.epochs: missing; these recipes are counted in them")
-        channels = self.layout.channels(self.stream)
+        if (self.skeleton == CUSTOM) != bool(self.joint_names):
+            raise ValueError("joint_names: belong to skeleton = 'custom', and only to it")
+        if self.skeleton not in (CUSTOM, *SKELETONS):
+            raise ValueError(f"skeleton: expected custom or one of {', '.join(SKELETONS)}")
+        try:
+            channels = self.layout.channels(self.stream)
+        except ValidationError as error:
+            raise ValueError("; ".join(describe_faults(error, JointLayout))) from error
         if self.network.in_channels != channels:
             raise ValueError(f"network.in_channels: expected {channels}, one a {self.stream}")
         return self
 
     @property
     def layout(self) -> JointLayout:
-        """Joints and limbs."""
-        return COCO_LAYOUT if self.limbs is None else COCO_LAYOUT.model_copy(update={"limbs": self.limbs})
+        """Joints and limbs.
+
+        Raises:
+            ValidationError: the limbs do not fit the joints. SkeletonError: the skeleton's bones do not.
+        """
+        if self.skeleton == CUSTOM:
+            return JointLayout(skeleton=CUSTOM, joint_names=self.joint_names, limbs=self.limbs or ())
+        known = COCO_LAYOUT if self.skeleton == COCO_LAYOUT.skeleton else layout_of(SKELETONS[self.skeleton])
+        if self.limbs is None:
+            return known
+        return JointLayout(skeleton=self.skeleton, joint_names=known.joint_names, limbs=self.limbs)
 
     @property
     def passes(self) -> int:
