@@ -1,7 +1,7 @@
 """How well own weights tell the exercises of people they have not seen, and that a clip is none of them.
 
-The temperature of the probabilities and the rule for "none of these" are chosen here too, on people and motion of the
-split val: recordings in 3D, each seen by some random cameras.
+The temperature of the probabilities and the rule for "none of these" are chosen here too, on exercises of the split val
+and on other motion of the splits train and val: recordings in 3D, seen by random cameras.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.learning.own_views import coco_joints, face_points
 from poseworks.skeleton_action.preparation import Preparation, UnknownRule
 
+Recording = tuple[str, NDArray[np.float32], int | None]
+"""A name, (T, 17, 3) joints of h36m17 in metres, and the class number if it is of one."""
+
 PIECE = 75  # frames: other motion is cut to pieces as long as most exercises
 CAMERAS_A_CLIP = 3
 IMAGE_WIDTH = 640
 _SEED = 200  # of the cameras
+KEPT = 0.975  # of the exercises of val, by the rule for "none of these"
 _TEMPERATURES = torch.logspace(-0.7, 0.7, 141)
 
 FAMILIARITY: Mapping[Literal["probability", "energy"], Callable[[Tensor], Tensor]] = {
@@ -50,9 +54,7 @@ def labels_of(annotations: Iterable[Annotation]) -> Tensor:
     return torch.tensor([-1 if annotation.label is None else annotation.label for annotation in annotations])
 
 
-def seen(
-    clips: Iterable[tuple[str, NDArray[np.float32], int | None]], cameras: CameraSampling, views: int = 1
-) -> Iterator[Annotation]:
+def seen(clips: Iterable[Recording], cameras: CameraSampling, views: int = 1) -> Iterator[Annotation]:
     """Each recording (name, (T, 17, 3) metres, label) as `views` random cameras see it; the same for the same order."""
     generator = torch.Generator().manual_seed(_SEED)
     for name, positions, label in clips:
@@ -68,7 +70,7 @@ def seen(
             )  # fmt: skip
 
 
-def pieces(folder: Path, split: Split) -> list[tuple[str, NDArray[np.float32], None]]:
+def pieces(folder: Path, split: Split) -> list[Recording]:
     """Other motion (``cmu17.npz``), cut to pieces; what is left of a recording is a piece if it is half as long."""
     return [
         (f"{clip.clip_id}_{begin}", clip.positions[begin : begin + PIECE], None)
@@ -78,10 +80,18 @@ def pieces(folder: Path, split: Split) -> list[tuple[str, NDArray[np.float32], N
     ]
 
 
+def held_still(clips: Iterable[Recording]) -> list[Recording]:
+    """The pose in the middle of each recording, held throughout: none of the classes."""
+    return [
+        (name, np.repeat(positions[len(positions) // 2][None], len(positions), axis=0), None)
+        for name, positions, _ in clips
+    ]
+
+
 def calibrated(
     network: HeatmapNetwork, folder: Path, cameras: CameraSampling, labels: Mapping[str, int | None]
 ) -> Preparation:
-    """The network's preparation with temperature and rule for "none of these", chosen on the split val.
+    """The network's preparation with temperature and rule for "none of these".
 
     Args:
         folder: of ``prmd_pairs.npz`` and ``cmu17.npz``.
@@ -92,7 +102,8 @@ def calibrated(
     ]
     annotations = list(seen(exercises, cameras, CAMERAS_A_CLIP))
     logits = logits_of(network, annotations)
-    others = logits_of(network, seen(pieces(folder, "val"), cameras))
+    other_motion = [*pieces(folder, "train"), *pieces(folder, "val"), *held_still(exercises)]
+    others = logits_of(network, seen(other_motion, cameras))
     temperature = best_temperature(logits, labels_of(annotations))
     preparation = network.preparation.model_copy(update={"temperature": temperature, "unknown": None})
     return preparation.model_copy(update={"unknown": best_rule(logits / temperature, others / temperature)})
@@ -105,26 +116,15 @@ def best_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def best_rule(known: Tensor, unknown: Tensor) -> UnknownRule:
-    """The rule that is right most often, known and unknown motion weighing the same.
+    """The rule that refuses most of the unknown motion where it keeps `KEPT` of the known.
 
     Args:
         known: (N, classes) logits of motion that is one of the classes, divided by the temperature.
         unknown: (N', classes) of motion that is none.
     """
-    rules = {kind: best_threshold(measure(known), measure(unknown)) for kind, measure in FAMILIARITY.items()}
-    kind = max(rules, key=lambda kind: rules[kind][1])
-    return UnknownRule(kind=kind, threshold=round(rules[kind][0], 4))
-
-
-def best_threshold(known: Tensor, unknown: Tensor) -> tuple[float, float]:
-    """The threshold that parts them best, in the middle of those that do so equally, and how often it is right."""
-    values = torch.cat([known, unknown]).sort().values
-    between = (values[1:] + values[:-1]) / 2
-    right = torch.stack([right_at(float(threshold), known, unknown) for threshold in between])
-    best = (right == right.max()).nonzero()[:, 0]
-    return float(between[best[len(best) // 2]]), float(right.max())
-
-
-def right_at(threshold: float, known: Tensor, unknown: Tensor) -> Tensor:
-    """Mean of the shares that are told right of known and of unknown motion."""
-    return ((known >= threshold).float().mean() + (unknown < threshold).float().mean()) / 2
+    rules = []
+    for kind, measure in FAMILIARITY.items():
+        threshold = float(measure(known).quantile(1 - KEPT))
+        rules.append((float((measure(unknown) < threshold).float().mean()), kind, threshold))
+    _, kind, threshold = max(rules)
+    return UnknownRule(kind=kind, threshold=round(threshold, 4))

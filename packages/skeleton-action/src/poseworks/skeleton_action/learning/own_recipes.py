@@ -55,6 +55,7 @@ class OwnActions(BaseRecipe, frozen=True, extra="forbid"):
     """A network taught by open 3D motion.
 
     Attributes:
+        begin_with: weights (a shipped name or a folder) to go on from.
         held_out: subjects that are kept out of training, and validated on; none: the published split.
         batches: number and size of the volumes, drawn for every update; `training.batch_size` is that of the first.
     """
@@ -62,6 +63,7 @@ class OwnActions(BaseRecipe, frozen=True, extra="forbid"):
     kind: Literal["own_actions"]
     network: Annotated[X3DShallowConfig | SlowOnlyConfig, Field(discriminator="kind")]
     preparation: Preparation = Preparation()
+    begin_with: str | None = None
     held_out: tuple[PositiveInt, ...] = ()
     batches: tuple[Batch, ...] = Field(min_length=1)
     variation: ClipVariation = ClipVariation()

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from poseworks.core.checkpoints import load_strict
 from poseworks.core.training import TrainSettings
 from poseworks.skeleton_action.drawing import draw_volumes
 from poseworks.skeleton_action.learning.own_clips import OpenData, read_open_data
 from poseworks.skeleton_action.learning.own_evaluation import calibrated, labels_of, logits_of
 from poseworks.skeleton_action.learning.own_recipes import Batch, OwnActions
 from poseworks.skeleton_action.learning.own_views import draw_clips, see
+from poseworks.skeleton_action.loading import load
 from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 from poseworks.skeleton_action.x3d_shallow import X3DShallow
 
@@ -33,6 +35,11 @@ class OwnActionsTask:
             torch.manual_seed(recipe.training.seed)
             self.network = SlowOnly(config) if isinstance(config, SlowOnlyConfig) else X3DShallow(config)
         self.network.preparation = recipe.preparation.model_copy(update={"labels": data.class_names})
+        self.begun_with = ""
+        if recipe.begin_with is not None:
+            first = load(recipe.begin_with)
+            load_strict(self.network, first.state_dict(), source=recipe.begin_with)
+            self.begun_with = first.sha256
 
     def settings(self) -> TrainSettings:
         """The recipe's."""
@@ -44,6 +51,10 @@ class OwnActionsTask:
             labels = {annotation.identifier: annotation.label for annotation in self.data.validation}
             self.network.preparation = calibrated(self.network, self.folder, self.recipe.cameras, labels)
         return self.network
+
+    def depends_on(self) -> dict[str, str]:
+        """The weights that training began with."""
+        return {"begun_with_sha256": self.begun_with}
 
     def batch_at(self, generator: torch.Generator) -> Batch:
         """What the next batch is like."""
