@@ -35,7 +35,7 @@ from poseworks.skeleton_action.timeline import UNKNOWN
 
 FPS = 30.0
 CLIPS = 12  # recordings of one person that are joined
-WINDOWS_S = (1.5, 2.0, 3.0)
+WINDOWS_S = (1.0, 1.5, 2.0, 3.0)
 STRIDE_S = 0.5
 
 
@@ -93,7 +93,7 @@ def long_recordings(quick: bool) -> Table:
         network = load(name)
         for split in ("val", "test"):
             recordings = joined_recordings(split, quick, network.preparation.labels)
-            for window_s in WINDOWS_S[1:2] if quick else WINDOWS_S:
+            for window_s in WINDOWS_S[2:3] if quick else WINDOWS_S:
                 for hold_box in (1.0, 1.25):
                     settings = RecognizeSettings(window_s=window_s, stride_s=STRIDE_S, hold_box=hold_box)
                     rows.append([name, split, window_s, hold_box, *_right(network, settings, recordings)])

@@ -56,7 +56,7 @@ class WindowAnswer:
 
 @dataclass(frozen=True, eq=False)
 class _Computed:
-    """What was computed of frames: (1, hidden, n, H', W') for the n frames, in this box of the image."""
+    """What was computed of frames: (1, hidden, n, H', W') for the n frames in any order, in this box of the image."""
 
     frames: Frames
     box: Box | None
@@ -177,17 +177,15 @@ class WindowReader:
         parts, numbers = [], []
         if before is not None and before.box == box:
             new = ~np.isin(frames, before.frames)
-            first = int(np.searchsorted(before.frames, begin))
-            parts, numbers = [before.hidden[:, :, first:]], [before.frames[first:]]
+            kept = np.flatnonzero(before.frames >= begin)
+            parts, numbers = [_taken(before.hidden, kept)], [before.frames[kept]]
         rows = np.flatnonzero(new)
         for at_once in np.split(rows, range(_FRAMES_AT_ONCE, len(rows), _FRAMES_AT_ONCE)):
             if len(at_once):
                 parts.append(self._network.frame_part(self._drawn(placed, at_once, mirrored)))
                 numbers.append(frames[at_once])
-        all_frames = np.concatenate(numbers)
-        order = np.argsort(all_frames)
-        hidden = torch.cat(parts, dim=2)[:, :, torch.from_numpy(order).to(self._device)]
-        self._computed[mirrored] = _Computed(all_frames[order], box, hidden)
+        hidden = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+        self._computed[mirrored] = _Computed(np.concatenate(numbers), box, hidden)
         return self._computed[mirrored]
 
     def _drawn(self, placed: Sample, rows: Frames, mirrored: bool) -> Tensor:
@@ -207,9 +205,16 @@ class WindowReader:
 
     def _clips(self, computed: _Computed, clips: Frames) -> Iterator[Tensor]:
         """(n, hidden, clip_len, H', W') of the frames (clips, clip_len), a few clips at a time."""
-        places = torch.from_numpy(np.searchsorted(computed.frames, clips)).to(self._device)
-        for some in torch.split(places, 1 if self._device.type == "cpu" else _CLIPS_AT_ONCE):
-            yield computed.hidden[0][:, some].transpose(0, 1)
+        order = np.argsort(computed.frames)
+        places = order[np.searchsorted(computed.frames, clips, sorter=order)]
+        at_once = 1 if self._device.type == "cpu" else _CLIPS_AT_ONCE
+        for first in range(0, len(places), at_once):
+            yield torch.cat([_taken(computed.hidden, clip) for clip in places[first : first + at_once]])
+
+
+def _taken(hidden: Tensor, places: Frames) -> Tensor:
+    """Some frames of (1, hidden, n, H', W'); frames are taken whole where the memory's order has them whole."""
+    return hidden.movedim(1, -1)[:, torch.from_numpy(places).to(hidden.device)].movedim(-1, 1)
 
 
 def checked_network(network: torch.nn.Module) -> HeatmapNetwork:
