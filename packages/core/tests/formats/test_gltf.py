@@ -201,7 +201,7 @@ def moved(motion: BodyMotion, points: Array, up: str, per_metre: float) -> Array
 
 def seconds_of(motion: BodyMotion) -> list[float]:
     """Of each frame, as the file holds them."""
-    return (motion.seconds - motion.seconds[0]).astype(np.float32).tolist()
+    return list((motion.seconds - motion.seconds[0]).astype(np.float32).tolist())
 
 
 @pytest.mark.parametrize(
