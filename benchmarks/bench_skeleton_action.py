@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks import skeleton_action_recognition, skeleton_action_weights
+from benchmarks import skeleton_action_networks, skeleton_action_recognition, skeleton_action_weights
 from benchmarks.common import DATA, Cell, Table, describe, measure_machine, timed
 from benchmarks.skeleton_action_yardsticks import loop_views
 from poseworks.skeleton_action import Annotation, Preparation, read_annotations, test_volumes
@@ -116,4 +116,9 @@ def two_people(annotation: Annotation) -> Annotation:
     return replace(annotation, keypoints=keypoints, scores=scores)
 
 
-MEASURES = (volumes, *skeleton_action_weights.MEASURES, *skeleton_action_recognition.MEASURES)
+MEASURES = (
+    volumes,
+    *skeleton_action_networks.MEASURES,
+    *skeleton_action_weights.MEASURES,
+    *skeleton_action_recognition.MEASURES,
+)
