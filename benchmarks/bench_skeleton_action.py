@@ -43,7 +43,7 @@ def volumes(quick: bool) -> Table:
         [drawing.name, stream, annotation.num_people, *timings(drawing, seconds)]
         for annotation in (one, two_people(one))
         for stream in STREAMS
-        for drawing in drawings(annotation, stream, quick)
+        for drawing in drawings(annotation, stream)
     ]
     return Table(
         "skeleton_action_volumes",
@@ -64,7 +64,7 @@ def volumes(quick: bool) -> Table:
     )  # fmt: skip
 
 
-def drawings(annotation: Annotation, stream: Stream, quick: bool) -> Iterator[Drawing]:
+def drawings(annotation: Annotation, stream: Stream) -> Iterator[Drawing]:
     preparation = Preparation(stream=stream)
     sample = sample_to_test(annotation, preparation)
     loops = partial(loop_views, sample, preparation)
@@ -77,7 +77,7 @@ def drawings(annotation: Annotation, stream: Stream, quick: bool) -> Iterator[Dr
     points, scores = (torch.from_numpy(array)[None] for array in (sample.keypoints, sample.scores))
     dense = partial(draw_volumes, points, scores, sample.size, preparation.layout, stream)
     yield Drawing("a clip, dense, by torch", 1, dense, None, None)
-    clips = 2 if quick else 10
+    clips = 10
 
     def whole_by_loops() -> Volumes:
         return loop_views(sample_to_test(annotation, preparation, clips), preparation, clips, mirror=True)
