@@ -16,7 +16,9 @@ from numpy.testing import assert_array_equal
 
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.testing import mutations
+from poseworks.core.testing_bodies import foreign_classes, foreign_pickle
 from poseworks.core.unpickling import restricted_items, restricted_load, restricted_loads
+from poseworks.core.unpickling_rules import StandIn
 
 PLAIN = {
     "none": None,
@@ -146,7 +148,7 @@ def test_an_evil_pickle_is_refused_by_name_and_runs_nothing(
         (b"(S'touch executed'\nios\nsystem\n.", "INST"),
         (b"(cos\nsystem\nS'touch executed'\no.", "os.system"),
         (b"(cnumpy\ndtype\nS'f8'\no.", "OBJ"),
-        (b"\x80\x02cnumpy\nndarray\nK\x01\x85\x81.", "NEWOBJ"),
+        (b"\x80\x02cnumpy\nndarray\nK\x01\x85\x81.", r"NEWOBJ \(an instance of numpy.ndarray\) refused"),
         (b"\x80\x04cnumpy\nndarray\n)}\x92.", "NEWOBJ_EX"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.", "os.system"),
         (b"\x80\x02cnumpy\nndarray\n(K\x01tR.", "numpy.ndarray"),
@@ -370,3 +372,43 @@ def test_an_evil_item_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(FormatError, match="refused"):
         restricted_items(tmp_path / "evil.pkl", lambda items: None)
     assert [file.name for file in tmp_path.iterdir()] == ["evil.pkl"]
+
+
+class TestStandIns:
+    """Instances of classes that the caller names: the attributes, none of the code."""
+
+    @pytest.mark.parametrize("protocol", range(6))
+    def test_an_instance_becomes_its_name_and_its_attributes(self, protocol: int) -> None:
+        with foreign_classes() as (ch, _, _):
+            thing = ch(x=np.arange(3.0), label="a")
+            data = foreign_pickle({"one": thing, "again": thing, "list": [thing]}, protocol)
+        value = restricted_loads(data, stand_ins=("chumpy",))
+        assert isinstance(value["one"], StandIn)
+        assert value["one"].name == "chumpy.ch.Ch"
+        assert_array_equal(value["one"].state["x"], [0, 1, 2])
+        assert value["one"].state["label"] == "a"
+        assert value["again"] is value["list"][0] is value["one"]
+        for others in ((), ("chum",), ("scipy",)):
+            with pytest.raises(FormatError, match="refused; nothing was run"):
+                restricted_loads(data, stand_ins=others)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            (b"\x80\x02cchumpy.ch\nCh\nK\x01\x85\x81.", r"NEWOBJ \(an instance of chumpy.ch.Ch\)"),
+            (b"\x80\x02cchumpy.ch\nCh\n.", "as a value is refused"),
+            (b"\x80\x02cchumpy.ch\nload\nX\x01\x00\x00\x00x\x85R.", "calls chumpy.ch.load"),
+            (b"\x80\x02cchumpy.ch\nCh\n)\x81K\x01b.", "a state that is no dict"),
+            (b"\x80\x02cchumpy.ch\nCh\n)\x81}K\x01K\x02sb.", "a state that is no dict"),
+            (b"\x80\x02c__builtin__\nobject\n)\x81.", r"NEWOBJ \(an instance of builtins.object\)"),
+            (b"\x80\x02cnumpy\nndarray\n)\x81.", r"NEWOBJ \(an instance of numpy.ndarray\)"),
+            (
+                b"ccopy_reg\n_reconstructor\n(cnumpy\nndarray\nc__builtin__\nobject\nNtR.",
+                "an instance of numpy.ndarray",
+            ),
+            (b"\x80\x02cos\nsystem\n)\x81.", "os.system, which is refused"),
+        ],
+    )
+    def test_nothing_else_comes_with_them(self, data: bytes, message: str) -> None:
+        with pytest.raises(FormatError, match=message):
+            restricted_loads(data, stand_ins=("chumpy",))

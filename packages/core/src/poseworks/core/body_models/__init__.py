@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poseworks.core.body_models.prior import PosePrior, pose_prior
     from poseworks.core.body_models.regressors import JointRegressor
     from poseworks.core.body_models.smpl import SMPL, PosedBody
+    from poseworks.core.body_models.smplx_adapter import SmplxBody
 
 _HOMES = {
     "data": ("BodyData", "BodyInfo"),
@@ -29,6 +30,7 @@ _HOMES = {
     "prior": ("PosePrior", "pose_prior"),
     "regressors": ("JointRegressor",),
     "smpl": ("SMPL", "PosedBody"),
+    "smplx_adapter": ("SmplxBody",),
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "MeshLevels",
     "PosePrior",
     "PosedBody",
+    "SmplxBody",
     "SparseRows",
     "load_body",
     "mesh_levels",

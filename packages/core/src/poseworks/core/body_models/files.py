@@ -136,7 +136,7 @@ def read_body(path: Path, gender: Gender | None = None) -> BodyData:
             posedirs=arrays["posedirs"],
             J_regressor=arrays["J_regressor"],
             weights=arrays["weights"],
-            faces=arrays["f"].astype(np.int64),
+            faces=arrays["f"],
             extra_vertices=SMPL_EXTRA_VERTICES,
             info=BodyInfo("smpl", gender or named or "neutral", path.name, "SMPL body model licence: not commercial"),
         )

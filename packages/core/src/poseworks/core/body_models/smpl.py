@@ -109,7 +109,7 @@ class Surface(nn.Module):
 
     def _blended(self, coefficients: Tensor) -> Tensor:
         """(N, 3, V) sums of the first rows of the blend matrix."""
-        return (coefficients @ self.blend[: coefficients.shape[1]]).reshape(len(coefficients), 3, -1)
+        return (coefficients @ self.blend[: coefficients.shape[1]]).reshape(len(coefficients), 3, self.skin.shape[1])
 
 
 class SMPL(nn.Module):
@@ -192,31 +192,31 @@ class SMPL(nn.Module):
         Raises:
             ShapeError: a shape or a dtype is another, or leading shapes do not broadcast.
         """
-        betas, rotations, transl, lead = self._flat(betas, pose, transl)
+        betas, rotations, transl, lead = flat_inputs(betas, pose, transl, self.num_betas, self.joint_template.dtype)
         posed, transforms = self._chain(betas, rotations)
         vertices = self.surface(betas, rotations, transforms)
         joints = torch.cat((posed, vertices[:, self.extra_ids]), dim=1)
         vertices = vertices[:, self.hidden_vertices :]
         if transl is not None:
             vertices, joints = vertices + transl, joints + transl
-        return PosedBody(_with_lead(vertices, lead), _with_lead(joints, lead))
+        return PosedBody(with_lead(vertices, lead), with_lead(joints, lead))
 
     def joints(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> Tensor:
         """(..., 45, 3) joints alone, as `forward` gives them, without the other vertices."""
-        betas, rotations, transl, lead = self._flat(betas, pose, transl)
+        betas, rotations, transl, lead = flat_inputs(betas, pose, transl, self.num_betas, self.joint_template.dtype)
         posed, transforms = self._chain(betas, rotations)
         joints = torch.cat((posed, self.extra_surface(betas, rotations, transforms)), dim=1)
-        return _with_lead(joints if transl is None else joints + transl, lead)
+        return with_lead(joints if transl is None else joints + transl, lead)
 
     def rest_vertices(self, betas: Tensor) -> Tensor:
         """(..., V, 3) vertices in T-pose of (..., K) betas; raises as `forward` does."""
-        lead = self._expect_betas(betas)
-        return _with_lead(self.surface.shaped(betas.reshape(-1, betas.shape[-1]))[:, self.hidden_vertices :], lead)
+        lead = _expect_betas(betas, self.num_betas, self.joint_template.dtype)
+        return with_lead(self.surface.shaped(betas.reshape(-1, betas.shape[-1]))[:, self.hidden_vertices :], lead)
 
     def rest_joints(self, betas: Tensor) -> Tensor:
         """(..., 24, 3) joints in T-pose of (..., K) betas; raises as `forward` does."""
-        lead = self._expect_betas(betas)
-        return _with_lead(self._rest_joints(betas.reshape(-1, betas.shape[-1])), lead)
+        lead = _expect_betas(betas, self.num_betas, self.joint_template.dtype)
+        return with_lead(self._rest_joints(betas.reshape(-1, betas.shape[-1])), lead)
 
     def subset(self, vertex_ids: Sequence[int] | Tensor) -> SMPL:
         """The same body with these vertices alone, in this order, and all its joints: for fits and regressors.
@@ -240,7 +240,7 @@ class SMPL(nn.Module):
     def _rest_joints(self, betas: Tensor) -> Tensor:
         """(N, 24, 3) of (N, K) betas."""
         blended = torch.addmm(self.joint_template.flatten(), betas, self.joint_shapedirs[: betas.shape[1]])
-        return blended.reshape(len(betas), -1, 3)
+        return blended.reshape(len(betas), 24, 3)
 
     def _chain(self, betas: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 24, 3) posed joints and (N, 24, 3, 4) skinning transforms, which leave the rest pose where it is."""
@@ -255,64 +255,67 @@ class SMPL(nn.Module):
         turned, posed = turned_and_posed[..., :3], turned_and_posed[..., 3:]
         return posed.squeeze(-1), torch.cat((turned, posed - turned @ rest[..., None]), dim=-1)
 
-    def _expect_betas(self, betas: Tensor) -> tuple[int, ...]:
-        """Leading shape of betas that this body takes."""
-        if betas.ndim < 1 or not 1 <= betas.shape[-1] <= self.num_betas:
-            raise ShapeError(f"betas: expected (..., K) with K from 1 to {self.num_betas}, got {tuple(betas.shape)}.")
-        if betas.dtype != self.joint_template.dtype:
-            raise ShapeError(
-                f"betas: expected {self.joint_template.dtype}, got {betas.dtype}. Convert them, or the body with "
-                "body.double()."
-            )
-        return betas.shape[:-1]
 
-    def _flat(
-        self, betas: Tensor, pose: Tensor, transl: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor | None, tuple[int, ...]]:
-        """(N or 1, K) betas, (N, 24, 3, 3) rotations, (N, 1, 3) translation, and the leading shape of N."""
-        shapes = [self._expect_betas(betas)]
-        matrices = pose.shape[-3:] == (24, 3, 3)
-        if not matrices and pose.shape[-2:] != (24, 3):
-            raise ShapeError(
-                f"pose: expected (..., 24, 3) axis-angle or (..., 24, 3, 3) matrices, got {tuple(pose.shape)}. "
-                "Flat vectors of 72 are reshaped with pose.unflatten(-1, (24, 3))."
-            )
-        shapes.append(pose.shape[: -3 if matrices else -2])
-        if transl is not None:
-            if transl.shape[-1:] != (3,):
-                raise ShapeError(f"transl: expected (..., 3), got {tuple(transl.shape)}.")
-            shapes.append(transl.shape[:-1])
-        for name, x in (("pose", pose), ("transl", transl)):
-            if x is not None and x.dtype != betas.dtype:
-                raise ShapeError(f"{name}: expected {betas.dtype} as betas, got {x.dtype}. Convert one of them.")
-        try:
-            lead = np.broadcast_shapes(*shapes)
-        except ValueError as error:
-            listed = ", ".join(str(tuple(shape)) for shape in shapes)
-            raise ShapeError(f"betas, pose, transl: leading shapes {listed} do not broadcast.") from error
-        rotations = pose if matrices else axis_angle_to_matrix(pose)
-        if math.prod(shapes[0]) != 1:
-            betas = betas.expand(*lead, -1)
-        return (
-            betas.reshape(-1, betas.shape[-1]),
-            rotations.expand(*lead, -1, -1, -1).reshape(-1, 24, 3, 3),
-            None if transl is None else transl.expand(*lead, -1).reshape(-1, 1, 3),
-            lead,
+def flat_inputs(
+    betas: Tensor, pose: Tensor, transl: Tensor | None, num_betas: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor | None, tuple[int, ...]]:
+    """(N or 1, K) betas, (N, 24, 3, 3) rotations, (N, 1, 3) translation, and the leading shape of N.
+
+    Raises:
+        ShapeError: as `SMPL.forward`.
+    """
+    shapes = [_expect_betas(betas, num_betas, dtype)]
+    matrices = pose.shape[-3:] == (24, 3, 3)
+    if not matrices and pose.shape[-2:] != (24, 3):
+        raise ShapeError(
+            f"pose: expected (..., 24, 3) axis-angle or (..., 24, 3, 3) matrices, got {tuple(pose.shape)}. "
+            "Flat vectors of 72 are reshaped with pose.unflatten(-1, (24, 3))."
         )
+    shapes.append(pose.shape[: -3 if matrices else -2])
+    if transl is not None:
+        if transl.shape[-1:] != (3,):
+            raise ShapeError(f"transl: expected (..., 3), got {tuple(transl.shape)}.")
+        shapes.append(transl.shape[:-1])
+    for name, x in (("pose", pose), ("transl", transl)):
+        if x is not None and x.dtype != betas.dtype:
+            raise ShapeError(f"{name}: expected {betas.dtype} as betas, got {x.dtype}. Convert one of them.")
+    try:
+        lead = np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        listed = ", ".join(str(tuple(shape)) for shape in shapes)
+        raise ShapeError(f"betas, pose, transl: leading shapes {listed} do not broadcast.") from error
+    rotations = pose if matrices else axis_angle_to_matrix(pose)
+    if math.prod(shapes[0]) != 1:
+        betas = betas.expand(*lead, -1)
+    return (
+        betas.reshape(-1, betas.shape[-1]),
+        rotations.expand(*lead, -1, -1, -1).reshape(-1, 24, 3, 3),
+        None if transl is None else transl.expand(*lead, -1).reshape(-1, 1, 3),
+        lead,
+    )
+
+
+def with_lead(x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    """(..., J, 3) of (N, J, 3)."""
+    return x.reshape(*lead, *x.shape[1:])
+
+
+def _expect_betas(betas: Tensor, num_betas: int, dtype: torch.dtype) -> tuple[int, ...]:
+    """Leading shape of betas that a body takes."""
+    if betas.ndim < 1 or not 1 <= betas.shape[-1] <= num_betas:
+        raise ShapeError(f"betas: expected (..., K) with K from 1 to {num_betas}, got {tuple(betas.shape)}.")
+    if betas.dtype != dtype:
+        raise ShapeError(f"betas: expected {dtype}, got {betas.dtype}. Convert them, or the body with body.double().")
+    return betas.shape[:-1]
 
 
 def _skinned(vertices: Tensor, blended: Tensor) -> Tensor:
     """(N, V, 3) points (N, 3, V), each moved by its transform, (12 N, V) for all."""
-    blended = blended.reshape(len(vertices), 3, 4, -1)
+    blended = blended.reshape(len(vertices), 3, 4, blended.shape[1])
     moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], vertices[:, 0:1])
     for axis in (1, 2):
         moved = moved.addcmul_(blended[:, :, axis], vertices[:, axis : axis + 1])
     return moved.mT
-
-
-def _with_lead(x: Tensor, lead: tuple[int, ...]) -> Tensor:
-    """(..., J, 3) of (N, J, 3)."""
-    return x.reshape(*lead, *x.shape[1:])
 
 
 def _tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
