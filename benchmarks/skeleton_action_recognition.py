@@ -167,7 +167,11 @@ def sharing(quick: bool) -> Table:
 
 @torch.inference_mode()
 def _each_view(network: HeatmapNetwork, annotation: Annotation) -> None:
-    for view in torch.from_numpy(test_volumes(annotation)):
+    p = network.preparation
+    volumes = test_volumes(
+        annotation, p.stream, flavour=p.flavour, layout=p.layout, clip_len=p.clip_len, size=p.size, sigma=p.sigma
+    )
+    for view in torch.from_numpy(volumes):
         network(view[None])
 
 
