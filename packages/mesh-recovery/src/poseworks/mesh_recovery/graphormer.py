@@ -193,7 +193,7 @@ class MeshTransformer(nn.Module):
 
         `masked`: (N, 445) bool, of the joint and vertex tokens that are hidden; None: none is.
         """
-        template = torch.cat([joints, vertices]).expand(len(features.whole), -1, -1)
+        template = torch.cat([joints, vertices]).expand(features.whole.shape[0], -1, -1)
         picture = features.whole[:, None].expand(-1, template.shape[1], -1)
         tokens = torch.cat([template, picture], dim=-1)
         if masked is not None:

@@ -145,4 +145,4 @@ class HMR(nn.Module):
                 f"images: {tuple(images.shape[2:])} give a map of {tuple(features.shape[1:])}, which cannot be read as "
                 f"{size} rows. Use the size that the weights were made for, such as 224 x 224."
             )
-        return features.reshape(len(features), size, -1).mean(dim=-1)
+        return features.reshape(features.shape[0], size, -1).mean(dim=-1)  # len() would fix an exported batch
