@@ -11,7 +11,7 @@ from poseworks.core.cli import make_app
 _VERBS = {
     "demo": "A shipped clip of a walking woman, found, smoothed and lifted, with a page that shows it: try this first.",
     "run": "A recording, or poses of any detector, through a chain of steps: poses files and report.html.",
-    "convert": "Poses in another format or on another skeleton; an original checkpoint as a folder.",
+    "convert": "Poses, body motion in another format; poses on another skeleton; an original checkpoint as a folder.",
     "inspect": "What a file is: a recording, poses of any known format, or weights.",
     "models": "Every model, shipped or published: size, licence, training data, where it is.",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from poseworks.core.body_options import BodyOptions
 from poseworks.core.cli import (
     Device,
     Json,
@@ -108,19 +109,42 @@ def convert(
     to_format: Annotated[str | None, Parameter(help="Format to write; without it, told by the suffix.")] = None,
     to_skeleton: Annotated[str | None, Parameter(help="Skeleton to convert to, such as h36m17.")] = None,
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    motion: BodyOptions = BodyOptions(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Poses in another format (--to-format, or by the suffix) or on another skeleton; a checkpoint as a folder."""
+    """Poses in another format (--to-format, or by the suffix) or on another skeleton; a checkpoint as a folder.
+
+    Body motion (a body file, AMASS) as glTF (.glb), BVH, OBJ, a body file (.npz) or AMASS.
+    """
     from poseworks.core import SKELETONS, write_poses
     from poseworks.core import convert as convert_skeleton
+    from poseworks.core.body_models.motion_files import convert_motion, motion_facts, motion_format
     from poseworks.core.files import refuse_existing
     from poseworks.core.inspection import poses_facts
     from poseworks.core.verbs import convert_checkpoint
     from poseworks.pipeline.weights import is_named_as_weights, load_weights
 
+    if motion_format(input) is not None:
+        unused = [name for name, value in vars(reading).items() if value and name != "person"]
+        if unused or to_skeleton is not None:
+            raise ConfigError(
+                f"{input}: is body motion, of which only --person, --to-format and what is said about "
+                "body motion can be asked. Leave the others out."
+            )
+        written, notes = convert_motion(
+            input, output, motion, to_format=to_format, person=reading.person, overwrite=overwrite
+        )
+        for note in notes:
+            remark(f"note: {note}", quiet=quiet or json)
+        data = {"output": output, "notes": notes, **motion_facts(written)}
+        text = f"{output}: {written.num_people} people, {written.num_frames} frames, {written.body} body"
+        print_result(data, json=json, text=text, quiet=quiet)
+        return
+    if motion.given:
+        raise ConfigError(f"{', '.join(motion.given)}: for body motion, which {input} is not. Leave it out.")
     if is_named_as_weights(str(input)):
         if to_format is not None or to_skeleton is not None:
             raise ConfigError(f"--to-format, --to-skeleton: for poses, and {input} holds weights. Leave them out.")
@@ -148,7 +172,7 @@ def inspect(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a file is: a recording, poses of any known format, or weights of any method."""
+    """What a file is: a recording, poses of any known format, body motion, or weights of any method."""
     from poseworks.pipeline.inspection import inspect_file
 
     print_result(inspect_file(file, reading), json=json, quiet=quiet)

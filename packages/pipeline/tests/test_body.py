@@ -1,0 +1,59 @@
+"""Body motion in the command `poseworks`: converted and inspected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poseworks.core import write_poses
+from poseworks.core.cli import run as run_command_line
+from poseworks.core.formats.body_npz import write_body_motion
+from poseworks.core.testing import walking_poses
+from poseworks.core.testing_bodies import random_motion
+from poseworks.pipeline.cli import app
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def body_file(tmp_path: Path) -> Path:
+    write_body_motion(random_motion(6, people=2, gaps=True), tmp_path / "body.npz")
+    return tmp_path / "body.npz"
+
+
+def status(*words: object) -> int:
+    return run_command_line(app, [str(word) for word in words])
+
+
+def test_convert_writes_what_the_suffix_says(tmp_path: Path, body_file: Path, capsys: Capture) -> None:
+    assert status("convert", body_file, "-o", tmp_path / "body.glb") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'body.glb'}: 2 people, 6 frames, free body\n"
+    assert status("convert", body_file, "-o", tmp_path / "body.bvh", "--person", "9", "--to-unit", "m", "--json") == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert (found["people"], found["notes"][0][:16], captured.err) == (1, "2 frames without", "")
+    assert status("convert", body_file, "-o", tmp_path / "body.obj", "--at-frame", "2") == 0
+    assert "note: frame 2 alone" in capsys.readouterr().err
+    for suffix, start in ((".glb", b"glTF"), (".bvh", b"HIERARCHY"), (".obj", b"# free body, neutral, frame 2")):
+        assert (tmp_path / f"body{suffix}").read_bytes().startswith(start)
+
+
+def test_options_that_mean_nothing_are_refused(tmp_path: Path, body_file: Path, capsys: Capture) -> None:
+    assert status("convert", body_file, "-o", tmp_path / "x.glb", "--to-skeleton", "coco17") == 2
+    assert "is body motion, of which only" in capsys.readouterr().err
+    assert status("convert", body_file, "-o", tmp_path / "x.glb", "--fps", "30") == 2
+    write_poses(walking_poses(5, rng=np.random.default_rng(0)), tmp_path / "poses.npz")
+    capsys.readouterr()
+    assert status("convert", tmp_path / "poses.npz", "-o", tmp_path / "x.csv", "--to-up", "z", "--body", "free") == 2
+    assert "--body, --to-up: for body motion" in capsys.readouterr().err
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_inspect_says_whose_motion_it_is(body_file: Path, capsys: Capture) -> None:
+    assert status("inspect", body_file, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["what"], found["format"], found["body"], found["people"]) == ("body motion", "body", "free", 2)
+    assert found["frames_there"] == [4, 4]
