@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 from torch.testing import assert_close
 
+from poseworks.skeleton_action import convolution
 from poseworks.skeleton_action.convolution import Convolution, Sizes3, convolve
 
 CASES: list[tuple[Sizes3, Sizes3, int]] = [
@@ -50,3 +56,24 @@ def test_a_frozen_weight_and_a_leaf_input() -> None:
     assert x.grad is not None
     assert convolution.weight.grad is None
     assert convolution(x[:0]).shape == (0, 4, 3, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pool"),
+    [
+        ("largest of 3x3", lambda x: F.max_pool3d(x, (1, 3, 3), 1, (0, 1, 1))),
+        ("mean of 2x2", lambda x: F.avg_pool3d(x, (1, 2, 2))),
+    ],
+)
+def test_pools_that_learn_go_through_frames_on_every_device(
+    kind: Any, pool: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "views_pay", lambda x: False)  # as on a GPU
+    x = torch.randn(2, 3, 5, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    expected = pool(x)
+    (gradient,) = torch.autograd.grad(expected.square().sum(), x)
+    monkeypatch.setattr(F, "max_pool3d", None)  # whose gradient a GPU has in no deterministic form
+    monkeypatch.setattr(F, "avg_pool3d", None)
+    found = convolution.FramePool(kind)(x)
+    assert_close(found, expected)
+    assert_close(torch.autograd.grad(found.square().sum(), x)[0], gradient)

@@ -96,12 +96,17 @@ class FramePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, C, T, H', W')."""
-        if views_pay(x):
+        if views_pay(x) or _learns(x):  # on a GPU the gradients of the 3D pools are not deterministic
             y = images(x)
             if self.mean:
                 return clips(F.avg_pool2d(y, 2), len(x))
             return clips(F.max_pool2d(y, 3, 1, 1) if torch.is_grad_enabled() else _largest_of_3x3(y), len(x))
         return F.avg_pool3d(x, (1, 2, 2)) if self.mean else F.max_pool3d(x, (1, 3, 3), 1, (0, 1, 1))
+
+
+def _learns(x: Tensor) -> bool:
+    """Whether a gradient is asked for, and no graph is being made of the steps."""
+    return x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() > 0
 
 
 def _largest_of_3x3(x: Tensor) -> Tensor:
