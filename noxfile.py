@@ -55,7 +55,8 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.parametrize("package", list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
     """A package's tests where it and what it declares are installed, and nothing else."""
-    extras = ["--all-extras", *(["--no-extra", "tensorflow"] if package == "lifting" else [])]
+    apart = {"core": ("--no-extra", "smplx"), "lifting": ("--no-extra", "tensorflow")}  # sessions of their own
+    extras = ["--all-extras", *apart.get(package, ())]
     sync(session, "--package", PACKAGES[package], *extras)
     install_group(session, "test")
     pytest(session, f"packages/{package}/tests")
@@ -67,6 +68,14 @@ def tensorflow(session: nox.Session) -> None:
     sync(session, "--package", PACKAGES["lifting"], "--extra", "tensorflow")
     install_group(session, "test")
     pytest(session, "packages/lifting/tests/test_tensorflow_files.py")
+
+
+@nox.session(python=PYTHONS[:1], tags=["ci"])
+def smplx(session: nox.Session) -> None:
+    """Our body beside that of the package smplx, which is licensed for research alone: nothing else installs it."""
+    sync(session, "--package", PACKAGES["core"], "--extra", "smplx")
+    install_group(session, "test")
+    pytest(session, "packages/core/tests/body_models/test_smplx_adapter.py")
 
 
 @nox.session(tags=["ci"])
@@ -102,7 +111,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     # One namespace hides siblings from deptry, and it sees no module that only a library or a child process imports.
     ours = (name for name in PACKAGES.values() if name != "poseworks")
-    unseen = "|".join([*ours, "onnxscript", "tensorboard", "tensorflow"])
+    unseen = "|".join([*ours, "onnxscript", "smplx", "tensorboard", "tensorflow"])
     for package in PACKAGES:
         with session.chdir(f"packages/{package}"):
             session.run("deptry", "src", "--known-first-party", "poseworks", "-pri", f"DEP002={unseen}", silent=True)
