@@ -160,7 +160,7 @@ def test_a_change_of_weights_is_seen() -> None:
         network.input_activation.norm.running_mean.add_(0.5)
         assert_close(network(x), network.layers(x), atol=1e-5, rtol=1e-5)
         for copied in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
-            assert copied._packed is None or copied._packed[0] != network._packed[0]
+            assert copied.packed() is not network.packed()
             assert_close(copied(x), network(x))
     with torch.inference_mode():
         assert_close(small()(x), before)

@@ -142,6 +142,8 @@ def test_empty_borders_and_odd_sizes_change_nothing(network: HeatmapNetwork) -> 
         x[..., rows, columns] = filled[..., rows, columns]
         x[1, :, :3] = 0
         assert_close(network.features(x), layers(network, x), atol=1e-6, rtol=1e-5)
+    x[0, 0, 2, 3, 3] = torch.nan
+    assert network(x)[0].isnan().all()
 
 
 @pytest.mark.parametrize("network", TINY, ids=lambda network: network.config.kind)

@@ -51,7 +51,7 @@ class FoldedConvolution(nn.Module):
         assert self.bias is not None
         count, _, height, width = x.shape
         kernel, border = self.weight[:, :, 0], self.reach
-        filled = x.abs().amax(dim=(0, 1)) > 0
+        filled = x.abs().amax(dim=(0, 1)) != 0  # NaN is not empty
         rows, columns = (_span(filled.any(dim=1 - axis), border) for axis in (0, 1))
         if (rows, columns) == (slice(0, height), slice(0, width)):
             return F.conv2d(x, kernel, self.bias, padding=border, groups=self.groups)
