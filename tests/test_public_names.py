@@ -17,6 +17,8 @@ PROMISED = {
         "load", "save", "export_onnx", "LCN", "EHGFormer", "lift", "flip_average", "LiftStream",
     ],
     "poseworks.lifting.h36m": ["normalize", "denormalize", "split_clips"],
+    "poseworks.core.body_models": ["load_body", "BodyMotion"],
+    "poseworks.mesh_recovery": ["load", "save", "export_onnx", "crop_transform"],
     "poseworks.skeleton_action": [
         "load", "save", "export_onnx", "sample_frames", "test_volumes", "predict", "recognize", "average_clips",
         "top_k_accuracy", "mean_class_accuracy", "fuse", "read_annotations", "Stream",
@@ -40,6 +42,8 @@ def test_promised_name_exists(module: str, name: str) -> None:
         "poseworks.core.video",
         "poseworks.keypoints",
         "poseworks.lifting",
+        "poseworks.core.body_models",
+        "poseworks.mesh_recovery",
         "poseworks.skeleton_action",
         "poseworks.temporal",
         "poseworks.pipeline",

@@ -25,6 +25,7 @@ def main() -> None:
         "poseworks-core",
         "poseworks-keypoints",
         "poseworks-lifting",
+        "poseworks-mesh-recovery",
         "poseworks-skeleton-action",
         "poseworks-temporal",
         "poseworks",
@@ -33,7 +34,7 @@ def main() -> None:
         assert any(str(file).endswith("py.typed") for file in files), f"{distribution}: no py.typed"
         assert not any(str(file) == "poseworks/__init__.py" for file in files), f"{distribution}: claims the namespace"
         assert not any("/tests/" in str(file) for file in files), f"{distribution}: holds its tests"
-    methods = ("keypoints", "lifting", "skeleton-action", "temporal")
+    methods = ("keypoints", "lifting", "mesh-recovery", "skeleton-action", "temporal")
     for command in ("poseworks", *(f"poseworks-{method}" for method in methods)):
         assert "Usage" in run(command, "--help")
     run("poseworks", "demo", "-o", "demo")
