@@ -20,12 +20,14 @@ from poseworks.skeleton_action.learning.own_clips import read_open_data, subject
 from poseworks.skeleton_action.learning.own_evaluation import (
     KEPT,
     PIECE,
+    WINDOW,
     best_rule,
     best_temperature,
     held_still,
     labels_of,
     pieces,
     seen,
+    windows,
 )
 from poseworks.skeleton_action.learning.training import train_recipe
 
@@ -152,6 +154,14 @@ def test_the_rule_that_refuses_more_is_taken_and_keeps_the_known() -> None:
     rule = best_rule(known, faint)
     assert rule.kind == "energy"
     assert float((known.logsumexp(dim=1) >= rule.threshold).float().mean()) == pytest.approx(KEPT, abs=0.002)
+
+
+def test_windows_are_parts_of_longer_recordings() -> None:
+    long, short = (np.arange(frames * 51, dtype=np.float32).reshape(frames, 17, 3) for frames in (WINDOW + 21, WINDOW))
+    parts = windows([("long", long, 1), ("short", short, 0)])
+    assert [(name, label) for name, _, label in parts] == [("long_0", 1), ("long_10", 1), ("long_21", 1)]
+    for begin, (_, positions, _) in zip((0, 10, 21), parts, strict=True):
+        np.testing.assert_array_equal(positions, long[begin : begin + WINDOW])
 
 
 def test_a_pose_that_is_held_is_no_exercise() -> None:

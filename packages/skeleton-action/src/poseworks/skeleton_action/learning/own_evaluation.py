@@ -28,6 +28,7 @@ Recording = tuple[str, NDArray[np.float32], int | None]
 """A name, (T, 17, 3) joints of h36m17 in metres, and the class number if it is of one."""
 
 PIECE = 75  # frames: other motion is cut to pieces as long as most exercises
+WINDOW = 60  # frames: the windows of long recordings, 2 s
 CAMERAS_A_CLIP = 3
 IMAGE_WIDTH = 640
 _SEED = 200  # of the cameras
@@ -80,6 +81,16 @@ def pieces(folder: Path, split: Split) -> list[Recording]:
     ]
 
 
+def windows(clips: Iterable[Recording]) -> list[Recording]:
+    """The begin, the middle and the end of each recording that is longer than a window: what live use sees of it."""
+    return [
+        (f"{name}_{begin}", positions[begin : begin + WINDOW], label)
+        for name, positions, label in clips
+        if len(positions) > WINDOW
+        for begin in (0, (len(positions) - WINDOW) // 2, len(positions) - WINDOW)
+    ]
+
+
 def held_still(clips: Iterable[Recording]) -> list[Recording]:
     """The pose in the middle of each recording, held throughout: none of the classes."""
     return [
@@ -100,7 +111,7 @@ def calibrated(
     exercises = [
         (pair.clip_id, pair.noisy, labels[pair.clip_id]) for pair in read_pairs(folder / "prmd_pairs.npz", "val")
     ]
-    annotations = list(seen(exercises, cameras, CAMERAS_A_CLIP))
+    annotations = list(seen([*exercises, *windows(exercises)], cameras, CAMERAS_A_CLIP))
     logits = logits_of(network, annotations)
     other_motion = [*pieces(folder, "train"), *pieces(folder, "val"), *held_still(exercises)]
     others = logits_of(network, seen(other_motion, cameras))
