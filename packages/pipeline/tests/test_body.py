@@ -44,7 +44,7 @@ def test_convert_writes_what_the_suffix_says(tmp_path: Path, body_file: Path, ca
 def test_options_that_mean_nothing_are_refused(tmp_path: Path, body_file: Path, capsys: Capture) -> None:
     assert status("convert", body_file, "-o", tmp_path / "x.glb", "--to-skeleton", "coco17") == 2
     assert "is body motion, of which only" in capsys.readouterr().err
-    assert status("convert", body_file, "-o", tmp_path / "x.glb", "--fps", "30") == 2
+    assert status("convert", body_file, "-o", tmp_path / "x.glb", "--skeleton", "coco17") == 2
     write_poses(walking_poses(5, rng=np.random.default_rng(0)), tmp_path / "poses.npz")
     capsys.readouterr()
     assert status("convert", tmp_path / "poses.npz", "-o", tmp_path / "x.csv", "--to-up", "z", "--body", "free") == 2

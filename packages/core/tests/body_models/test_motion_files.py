@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from poseworks.core.body_models import BodyMotion
-from poseworks.core.body_models.motion_files import convert_motion, motion_facts, motion_format, read_motion
+from poseworks.core.body_models.motion_files import (
+    convert_motion,
+    motion_facts,
+    motion_file_facts,
+    motion_format,
+    read_motion,
+)
 from poseworks.core.body_options import BodyOptions
 from poseworks.core.errors import ConfigError, PoseworksError
 from poseworks.core.formats.amass import write_amass
@@ -31,7 +37,7 @@ def amass(tmp_path: Path) -> Path:
 
 
 def converted(source: Path, output: Path, **given: Any) -> tuple[BodyMotion, tuple[str, ...]]:
-    rest: dict[str, Any] = {"to_format": None, "person": None, "overwrite": False}
+    rest: dict[str, Any] = {"to_format": None, "fps": None, "person": None, "overwrite": False}
     rest |= {name: given.pop(name) for name in rest if name in given}
     return convert_motion(source, output, BodyOptions(**given), **rest)
 
@@ -49,6 +55,24 @@ def test_facts_say_what_is_in_it(two: Path) -> None:
     facts = motion_facts(read_motion(two))
     assert (facts["people"], facts["frames"], facts["body"], facts["seconds"]) == (2, 6, "free", 0.2)
     assert facts["frames_there"].tolist() == [4, 4]
+
+
+def test_human_data_is_motion_at_a_frame_rate_that_is_given(tmp_path: Path, amass: Path) -> None:
+    motion = random_motion(frame="camera").replace(body="smpl", gender="male")
+    write_body_motion(motion, tmp_path / "body.npz")
+    rows = tmp_path / "rows.npz"
+    _, notes = converted(tmp_path / "body.npz", rows, to_format="human_data")
+    assert notes == ("30 frames a second and the camera are not in the file",)
+    assert motion_format(rows) == "human_data"
+    facts = motion_file_facts(rows)
+    assert (facts["rows"], facts["smpl"]["body_pose"], facts["other"]) == (6, [6, 23, 3], ["meta"])
+    assert motion_file_facts(amass)["what"] == "body motion"
+    with pytest.raises(ConfigError, match=r"does not say how fast its rows follow.*--fps 30"):
+        converted(rows, tmp_path / "again.npz")
+    again, _ = converted(rows, tmp_path / "again.npz", fps=30)
+    np.testing.assert_array_equal(again.pose, motion.pose)
+    with pytest.raises(ConfigError, match="says its frame rate itself"):
+        converted(amass, tmp_path / "x.npz", fps=30)
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".bvh", ".obj", ".npz"])

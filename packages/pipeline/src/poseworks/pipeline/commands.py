@@ -117,7 +117,7 @@ def convert(
 ) -> None:
     """Poses in another format (--to-format, or by the suffix) or on another skeleton; a checkpoint as a folder.
 
-    Body motion (a body file, AMASS) as glTF (.glb), BVH, OBJ, a body file (.npz) or AMASS.
+    Body motion (a body file, AMASS, HumanData) as glTF (.glb), BVH, OBJ, a body file (.npz), AMASS or HumanData.
     """
     from poseworks.core import SKELETONS, write_poses
     from poseworks.core import convert as convert_skeleton
@@ -128,14 +128,14 @@ def convert(
     from poseworks.pipeline.weights import is_named_as_weights, load_weights
 
     if motion_format(input) is not None:
-        unused = [name for name, value in vars(reading).items() if value and name != "person"]
+        unused = [name for name, value in vars(reading).items() if value and name not in ("fps", "person")]
         if unused or to_skeleton is not None:
             raise ConfigError(
-                f"{input}: is body motion, of which only --person, --to-format and what is said about "
+                f"{input}: is body motion, of which only --person, --fps, --to-format and what is said about "
                 "body motion can be asked. Leave the others out."
             )
         written, notes = convert_motion(
-            input, output, motion, to_format=to_format, person=reading.person, overwrite=overwrite
+            input, output, motion, to_format=to_format, fps=reading.fps, person=reading.person, overwrite=overwrite
         )
         for note in notes:
             remark(f"note: {note}", quiet=quiet or json)

@@ -18,7 +18,7 @@ def inspect_file(name: str, reading: ReadOptions) -> dict[str, Any]:
         PoseworksError: it is none of them, or is damaged; where nothing tells what it was meant to be, the message
             says for each why not.
     """
-    from poseworks.core.body_models.motion_files import motion_facts, motion_format, read_motion
+    from poseworks.core.body_models.motion_files import motion_file_facts, motion_format
     from poseworks.keypoints.inspection import inspect_file as inspect_of_keypoints
     from poseworks.pipeline.inputs import kind_of
     from poseworks.pipeline.weights import inspect_weights, is_named_as_weights
@@ -27,9 +27,8 @@ def inspect_file(name: str, reading: ReadOptions) -> dict[str, Any]:
     path = Path(name)
     if path.suffix.lower() in _NETWORKS:
         return inspect_of_keypoints(path, reading)
-    found = motion_format(path)
-    if found is not None:
-        return {"file": path, "what": "body motion", "format": found, **motion_facts(read_motion(path))}
+    if motion_format(path) is not None:
+        return {"file": path, **motion_file_facts(path)}
     if reading.format is not None:
         return inspect_poses(path, reading, {})
     if is_named_as_weights(name):

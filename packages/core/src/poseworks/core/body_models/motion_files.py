@@ -18,7 +18,7 @@ from poseworks.core.poses import history_entry
 if TYPE_CHECKING:
     from poseworks.core.body_models.smpl import SMPL
 
-MotionFormat = Literal["body", "amass"]
+MotionFormat = Literal["body", "amass", "human_data"]
 
 _NEEDS_BODY = (
     "Give SMPL's own file or folder with --body; it comes from https://smpl.is.tue.mpg.de after registration. Or "
@@ -34,6 +34,7 @@ def motion_format(path: str | os.PathLike[str]) -> MotionFormat | None:
         FormatError: it is empty, or a damaged archive.
     """
     from poseworks.core.formats.amass import is_amass
+    from poseworks.core.formats.human_data import is_human_data
 
     source = Path(path)
     try:
@@ -46,19 +47,58 @@ def motion_format(path: str | os.PathLike[str]) -> MotionFormat | None:
     keys = npz_keys(source)
     if {"format", "global_orient", "body_pose"} <= set(keys):
         return "body"
-    return "amass" if is_amass(keys) else None
+    if is_amass(keys):
+        return "amass"
+    return "human_data" if is_human_data(keys) else None
 
 
-def read_motion(path: str | os.PathLike[str], body: SMPL | None = None) -> BodyMotion:
-    """The motion in a body file or an AMASS file; `body` is what `read_amass` takes.
+def read_motion(path: str | os.PathLike[str], body: SMPL | None = None, fps: float | None = None) -> BodyMotion:
+    """The motion in a body file, an AMASS file or a HumanData file.
+
+    Args:
+        path: of the file.
+        body: what `read_amass` takes.
+        fps: frames per second of HumanData, which does not say.
 
     Raises:
+        ConfigError: `fps` is missing, or the file says it itself.
         FormatError: it is neither, or does not hold what it should.
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or HumanData has no SMPL parameters.
     """
-    from poseworks.core.formats.amass import read_amass
+    found = motion_format(path)
+    if found == "human_data":
+        from poseworks.core.formats.human_data import read_human_data
 
-    return read_amass(path, body) if motion_format(path) == "amass" else read_body_motion(path)
+        if fps is None:
+            raise ConfigError(f"{path}: HumanData does not say how fast its rows follow. Give it: fps=30 (--fps 30).")
+        return read_human_data(path).motion(fps)
+    if fps is not None:
+        raise ConfigError(f"{path}: says its frame rate itself. Leave fps (--fps) out.")
+    if found == "amass":
+        from poseworks.core.formats.amass import read_amass
+
+        return read_amass(path, body)
+    return read_body_motion(path)
+
+
+def motion_file_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a file of body motion is and holds, for a person to read; raises as its reader does."""
+    found = motion_format(path)
+    if found != "human_data":
+        return {"what": "body motion", "format": found, **motion_facts(read_motion(path))}
+    from poseworks.core.formats.human_data import read_human_data
+
+    data = read_human_data(path)
+    masks = {"keypoints2d": data.keypoints2d_mask, "keypoints3d": data.keypoints3d_mask}
+    return {
+        "what": "pictures with keypoints and SMPL parameters",
+        "format": found,
+        "rows": data.num_rows,
+        "boxes": data.bbox_xywh is not None,
+        "joints": {name: int(mask.sum()) for name, mask in masks.items() if mask is not None},
+        "smpl": {name: list(value.shape) for name, value in data.smpl.items()},
+        "other": sorted(data.other),
+    }
 
 
 def motion_facts(motion: BodyMotion) -> dict[str, Any]:
@@ -83,15 +123,23 @@ def motion_facts(motion: BodyMotion) -> dict[str, Any]:
 
 
 def convert_motion(
-    source: Path, output: Path, options: BodyOptions, *, to_format: str | None, person: int | None, overwrite: bool
+    source: Path,
+    output: Path,
+    options: BodyOptions,
+    *,
+    to_format: str | None,
+    fps: float | None,
+    person: int | None,
+    overwrite: bool,
 ) -> tuple[BodyMotion, tuple[str, ...]]:
     """Writes the motion of a file as another one: (what was written, sentences about what got lost).
 
     Args:
-        source: a body file or an AMASS file.
+        source: what `read_motion` reads.
         output: .npz (body file; AMASS where `to_format` says so), .glb, .bvh or .obj.
         options: of the command line.
         to_format: key of `WRITERS`; None: told by the suffix.
+        fps: of HumanData.
         person: track number (the row, where there are none) of the person to take alone.
         overwrite: replace what is there.
 
@@ -107,13 +155,13 @@ def convert_motion(
     unused = [option for option in options.given if option not in WRITERS[name].options]
     if unused:
         raise ConfigError(f"{', '.join(unused)}: means nothing where {name} is written. Leave it out.")
-    motion = read_motion(source)
+    motion = read_motion(source, fps=fps)
     body = _body(options.body, motion, needed=WRITERS[name].needs_body)
     notes: tuple[str, ...] = ()
     if body is not None:
         from poseworks.core.body_models.rigs import moved_to
 
-        motion, notes = moved_to(read_motion(source, body), body)
+        motion, notes = moved_to(read_motion(source, body, fps), body)
     if person is not None:
         motion = _alone(motion, person)
     motion = motion.with_step(history_entry("convert", "poseworks-core", {"source": source.name, "format": name}))
@@ -170,6 +218,15 @@ def _write_amass(
     return write_amass(motion, path, body, overwrite=overwrite)
 
 
+def _write_human_data(
+    motion: BodyMotion, body: SMPL | None, path: Path, options: BodyOptions, overwrite: bool
+) -> tuple[str, ...]:
+    from poseworks.core.formats.human_data import human_data_of, write_human_data
+
+    write_human_data(human_data_of(motion), path, overwrite=overwrite)
+    return (f"{motion.fps:g} frames a second and the camera are not in the file",)
+
+
 def _write_gltf(motion: BodyMotion, body: SMPL, path: Path, options: BodyOptions, overwrite: bool) -> tuple[str, ...]:
     from poseworks.core.formats.gltf import write_gltf
 
@@ -205,6 +262,7 @@ _PLACED = ("--body", "--to-up", "--to-unit")
 WRITERS: Mapping[str, Writer] = {
     "body": Writer(_write_body, False, ("--body",)),
     "amass": Writer(_write_amass, False, ("--body",)),
+    "human_data": Writer(_write_human_data, False, ("--body",)),
     "gltf": Writer(_write_gltf, True, _PLACED),
     "bvh": Writer(_write_bvh, True, _PLACED),
     "obj": Writer(_write_obj, True, (*_PLACED, "--at-frame")),
