@@ -44,7 +44,15 @@ def accuracy(quick: bool) -> Table:
             right = answer == labels
             classes = [right[labels == label].mean() for label in np.unique(labels)]
             rows.append(
-                [split, name, views, len(right), int((~right).sum()), 100 * right.mean(), 100 * np.mean(classes)]
+                [
+                    split,
+                    name,
+                    views,
+                    len(right),
+                    int((~right).sum()),
+                    100 * float(right.mean()),
+                    100 * float(np.mean(classes)),
+                ]
             )
     return Table(
         "skeleton_action_accuracy",
@@ -91,7 +99,10 @@ def none_of_these(quick: bool) -> Table:
         "exercises, val": (False, read_annotations(DATA / EXERCISES, "val")[:: 8 if quick else 1]),
         "exercises, test": (False, test),
         "exercises, test, the first 60 %": (False, [cut(annotation, generator) for annotation in test]),
-        "cmu17, val: chose the rule": (True, list(seen(pieces(DATA, "val")[:: 8 if quick else 1], CameraSampling()))),
+        "cmu17, val, which chose the rule": (
+            True,
+            list(seen(pieces(DATA, "val")[:: 8 if quick else 1], CameraSampling())),
+        ),
         "cmu17, test": (True, list(seen(pieces(DATA, "test")[:: 16 if quick else 1], CameraSampling()))),
         "standing still in a pose of a test exercise": (True, [still(annotation, generator) for annotation in test]),
     }
