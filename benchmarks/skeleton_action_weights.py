@@ -124,7 +124,7 @@ def none_of_these(quick: bool) -> Table:
         ("weights", "recordings", "number", "none of these", "right"),
         rows,
         [
-            "cmu17 in pieces of 2.5 s, its test split is mostly climbing; the threshold keeps 97.5 % of the exercises of val",
+            "cmu17 in pieces of 2.5 s, test is mostly climbing; the threshold keeps 97.5 % of the exercises of val",
             "bandai_actions_coco17.pkl (CC BY-NC 4.0) is not in the repository; in benchmarks/data it is measured",
         ],
     )
