@@ -74,7 +74,7 @@ def sparse_matrix(value: Any, name: str) -> SparseMatrix:
     by_column = layout.startswith("csc")
     lines, across = (width, height) if by_column else (height, width)
     ends = pointers.astype(np.int64)
-    counts = ends[1:] - ends[:-1]
+    counts: NDArray[np.int64] = np.diff(ends)
     if len(pointers) != lines + 1 or ends[0] != 0 or (counts < 0).any() or counts.sum() != len(data):
         raise damaged
     if len(indices) != len(data) or (len(indices) and not (indices.min() >= 0 and indices.max() < across)):
