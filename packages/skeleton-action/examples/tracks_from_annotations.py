@@ -47,4 +47,6 @@ def main(annotations: str, folder: str, table: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: tracks_from_annotations.py ANNOTATIONS.pkl FOLDER LABELS.csv")
     main(*sys.argv[1:])
