@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from poseworks.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from poseworks.skeleton_action.annotation import Annotation
-    from poseworks.skeleton_action.annotation_files import read_annotations, write_annotations
+    from poseworks.skeleton_action.annotation import Annotation, as_annotation
+    from poseworks.skeleton_action.annotation_files import DataSet, read_annotations, read_data_set, write_annotations
     from poseworks.skeleton_action.c3d_light import C3DLight, C3DLightConfig
     from poseworks.skeleton_action.fusion import fuse
     from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, layout_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poseworks.skeleton_action.metrics import average_clips, confusion_matrix, mean_class_accuracy, top_k_accuracy
     from poseworks.skeleton_action.preparation import Preparation
     from poseworks.skeleton_action.recognition import predict, recognize
+    from poseworks.skeleton_action.results import Results, read_results, write_results
     from poseworks.skeleton_action.sampling import sample_frames
     from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
     from poseworks.skeleton_action.streaming import Stream
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from poseworks.skeleton_action.x3d_shallow import X3DShallow, X3DShallowConfig
 
 _HOMES = {
-    "annotation": ("Annotation",),
-    "annotation_files": ("read_annotations", "write_annotations"),
+    "annotation": ("Annotation", "as_annotation"),
+    "annotation_files": ("DataSet", "read_annotations", "read_data_set", "write_annotations"),
     "c3d_light": ("C3DLight", "C3DLightConfig"),
     "fusion": ("fuse",),
     "layouts": ("COCO_LAYOUT", "JointLayout", "layout_of"),
@@ -33,6 +34,7 @@ _HOMES = {
     "metrics": ("average_clips", "confusion_matrix", "mean_class_accuracy", "top_k_accuracy"),
     "preparation": ("Preparation",),
     "recognition": ("predict", "recognize"),
+    "results": ("Results", "read_results", "write_results"),
     "sampling": ("sample_frames",),
     "slowonly": ("SlowOnly", "SlowOnlyConfig"),
     "streaming": ("Stream",),
@@ -46,14 +48,17 @@ __all__ = [
     "Annotation",
     "C3DLight",
     "C3DLightConfig",
+    "DataSet",
     "JointLayout",
     "Preparation",
+    "Results",
     "SlowOnly",
     "SlowOnlyConfig",
     "Stream",
     "Timeline",
     "X3DShallow",
     "X3DShallowConfig",
+    "as_annotation",
     "average_clips",
     "confusion_matrix",
     "export_onnx",
@@ -63,6 +68,8 @@ __all__ = [
     "mean_class_accuracy",
     "predict",
     "read_annotations",
+    "read_data_set",
+    "read_results",
     "recognize",
     "sample_frames",
     "save",
@@ -70,6 +77,7 @@ __all__ = [
     "test_volumes",
     "top_k_accuracy",
     "write_annotations",
+    "write_results",
 ]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)
