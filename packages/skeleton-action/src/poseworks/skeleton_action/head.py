@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -80,7 +81,7 @@ class ResidualBlock(nn.Module):
         return y.add_(shortcut).relu_()
 
 
-class Backbone(nn.Module):
+class Backbone(ABC, nn.Module):
     """(N, C, T, H, W) volumes -> (N, channels, T', H', W') features, in two parts.
 
     `frame_part` sees every frame by itself; `clip_part` takes what it gives. Neighbouring windows of a recording that
@@ -91,9 +92,9 @@ class Backbone(nn.Module):
         """(N, C, T, H, W) -> (N, hidden, T, H', W'): frame t of the output depends on frame t of the input alone."""
         return volumes
 
+    @abstractmethod
     def clip_part(self, hidden: Tensor) -> Tensor:
         """What `frame_part` gives -> (N, channels, T', H', W')."""
-        raise NotImplementedError
 
     def forward(self, volumes: Tensor) -> Tensor:
         """(N, C, T, H, W) -> (N, channels, T', H', W')."""
