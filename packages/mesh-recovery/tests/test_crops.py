@@ -77,6 +77,9 @@ def test_poses_and_joints_are_turned_and_mirrored_as_published(published: Refere
         assert_close(turn_pose(pose[number], angle), published.outputs["pose_rotated"][number], rtol=1e-4, atol=1e-5)
         turned = turn_joints(joints[number], angle)
         assert_close(turned, published.outputs["keypoints3d_rotated"][number], rtol=1e-4, atol=1e-5)
+    angles = torch.tensor([box["rotation_deg"] for box in published.manifest["input"]["boxes"]])
+    assert_close(turn_pose(pose, angles), published.outputs["pose_rotated"], rtol=1e-4, atol=1e-5)
+    assert_close(turn_joints(joints, angles), published.outputs["keypoints3d_rotated"], rtol=1e-4, atol=1e-5)
     assert_close(mirror_pose(pose), published.outputs["pose_flipped"])
     # Which joint's partner is which is read off the published answer; names are the conventions' business.
     expected = published.outputs["keypoints3d_flipped"]

@@ -283,8 +283,12 @@ def _pair(name: str, pair: ArrayLike) -> tuple[float, float]:
 # --- what belongs to a picture is turned and mirrored with it ---------------------------------------------------------
 
 
-def turn_joints(joints: Tensor, rotation_deg: float) -> Tensor:
-    """3D joints (..., 3) in camera axes, turned in the plane of the picture as an affine crop of this angle does it.
+def turn_joints(joints: Tensor, rotation_deg: float | Tensor) -> Tensor:
+    """3D joints (..., J, 3) in camera axes, turned in the plane of the picture as an affine crop of this angle does it.
+
+    Args:
+        joints: (..., J, 3).
+        rotation_deg: one angle for all, or (...).
 
     Raises:
         ShapeError: the last axis is not 3.
@@ -293,8 +297,8 @@ def turn_joints(joints: Tensor, rotation_deg: float) -> Tensor:
     return joints @ _in_plane(rotation_deg).to(joints).mT
 
 
-def turn_pose(pose: Tensor, rotation_deg: float) -> Tensor:
-    """Axis-angles (..., 72) whose first three numbers are turned likewise.
+def turn_pose(pose: Tensor, rotation_deg: float | Tensor) -> Tensor:
+    """Axis-angles (..., 72) whose first three numbers are turned likewise, by one angle for all or by (...).
 
     Raises:
         ShapeError: the last axis is not 72.
@@ -304,11 +308,12 @@ def turn_pose(pose: Tensor, rotation_deg: float) -> Tensor:
     return torch.cat([matrix_to_axis_angle(root), pose[..., 3:]], dim=-1)
 
 
-def _in_plane(rotation_deg: float) -> Tensor:
-    """A turn about z by minus the angle."""
-    angle = math.radians(-rotation_deg)
-    cos, sin = math.cos(angle), math.sin(angle)
-    return torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+def _in_plane(rotation_deg: float | Tensor) -> Tensor:
+    """(..., 3, 3) turns about z by minus the angles."""
+    angle = torch.deg2rad(-torch.as_tensor(rotation_deg, dtype=torch.float64))
+    cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    rows = ((cos, -sin, zero), (sin, cos, zero), (zero, zero, one))
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
 
 def mirror_pose(pose: Tensor) -> Tensor:
