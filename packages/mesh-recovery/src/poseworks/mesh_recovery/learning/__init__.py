@@ -1,0 +1,1 @@
+"""Training: data sets of pictures, augmentations, tasks and recipes."""
