@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from poseworks.core.errors import ShapeError
-from poseworks.core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from poseworks.core.shapes import expect_shape
-from poseworks.mesh_recovery.crops import mirror_pose
+from poseworks.mesh_recovery.crops import mirror_pose, turn_pose
 
 _SHAPES = {
     "images": "B C=3 R R", "keypoints": "B J C=3", "joints": "B J C=4", "pose": "B P=24 C=3", "betas": "B K=10",
@@ -137,8 +136,5 @@ def _turned(pose: Tensor, flipped: Tensor, rotation_deg: Tensor) -> Tensor:
     """The first rotation turned about the line of sight; where the angle is 0 its numbers stay as they are."""
     expect_shape("pose", pose, f"B={len(flipped)} P=24 C=3")
     expect_shape("rotation_deg", rotation_deg, f"B={len(flipped)}")
-    angles = torch.zeros_like(pose[:, 0])
-    angles[:, 2] = -torch.deg2rad(rotation_deg)  # z points away, so this is anticlockwise on screen
-    root = matrix_to_axis_angle(axis_angle_to_matrix(angles) @ axis_angle_to_matrix(pose[:, 0]))
-    root = torch.where(rotation_deg[:, None] == 0, pose[:, 0], root)
-    return torch.cat([root[:, None], pose[:, 1:]], dim=1)
+    turned = turn_pose(pose.flatten(1), rotation_deg).reshape_as(pose)
+    return torch.where(rotation_deg[:, None, None] == 0, pose, turned)
