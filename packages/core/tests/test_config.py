@@ -83,3 +83,28 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("")
     with pytest.raises(ConfigError, match="data: missing"):
         read_config(tmp_path / "x.toml", Recipe)
+
+
+def test_a_file_states_what_differs_from_its_base(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "middle.toml").write_text('base = "../recipe.toml"\n[optim]\nname = "sgd"\n')
+    top = tmp_path / "top.toml"
+    top.write_text('base = "below/middle.toml"\nsteps = 9\n')
+    found = read_config(top, Recipe, ["optim.lr=2.0"], inherit=True)
+    assert found == Recipe(data="cmu", steps=9, optim=Optim(lr=2.0, name="sgd"))
+    with pytest.raises(ConfigError, match=r"top.toml: data: missing; base: no such field"):
+        read_config(top, Recipe)
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ('"recipe.toml"', r"recipe.toml: is its own base: recipe.toml -> recipe.toml\."),
+        ('"gone.toml"', r"gone.toml: cannot be read \(No such file or directory\)"),
+        ("3", r"recipe.toml: base: expected the name of a TOML file, got 3\."),
+    ],
+)
+def test_a_base_that_is_none_is_named(file: Path, base: str, says: str) -> None:
+    file.write_text(f'base = {base}\ndata = "cmu"\n')
+    with pytest.raises(ConfigError, match=says):
+        read_config(file, Recipe, inherit=True)

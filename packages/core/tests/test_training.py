@@ -141,6 +141,7 @@ def test_optimizers_are_those_of_the_settings() -> None:
     adam = make_optimizer(network, TrainSettings(**BASE))
     assert isinstance(adam, torch.optim.Adam)
     assert adam.defaults["amsgrad"]
+    assert not make_optimizer(network, TrainSettings(**BASE, optimizer="adam")).defaults["amsgrad"]
     adamw = make_optimizer(network, TrainSettings(**BASE, optimizer="adamw", weight_decay=0.1))
     assert isinstance(adamw, torch.optim.AdamW)
     assert [(len(g["params"]), g["weight_decay"]) for g in adamw.param_groups] == [(2, 0.1), (4, 0.0)]

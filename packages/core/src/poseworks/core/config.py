@@ -16,25 +16,60 @@ from poseworks.core.errors import ConfigError
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def read_config(path: str | os.PathLike[str], model: type[Config], overrides: Sequence[str] = ()) -> Config:
+def read_config(
+    path: str | os.PathLike[str], model: type[Config], overrides: Sequence[str] = (), *, inherit: bool = False
+) -> Config:
     """The TOML file at `path` as a `model`, after the `overrides` (``"optim.lr=0.01"``, values as TOML or bare text).
+
+    Args:
+        path: the file.
+        model: what it is to be.
+        overrides: of single fields.
+        inherit: the file may say ``base = "FILE"``, seen from its own folder: it then only states what differs.
 
     Raises:
         ConfigError: listing every fault with the file, the field, what is allowed and the nearest known name.
     """
-    try:
-        with Path(path).open("rb") as stream:
-            data = tomllib.load(stream)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Name a TOML config file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}.") from error
+    data = _inherited(Path(path), ()) if inherit else _read_toml(Path(path))
     for override in overrides:
         apply_override(data, override)
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(describe_faults(error, model))}.") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Name a TOML config file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}.") from error
+
+
+def _inherited(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The tables of a file over those of its base; `above`: the files that led here."""
+    here = path.resolve()
+    if here in above:
+        raise ConfigError(f"{path}: is its own base: {' -> '.join(each.name for each in (*above, here))}.")
+    data = _read_toml(path)
+    base = data.pop("base", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the name of a TOML file, got {base!r}.")
+    return _merged(_inherited(path.parent / base, (*above, here)), data)
+
+
+def _merged(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables are joined field by field; anything else is replaced."""
+    merged = dict(below)
+    for name, value in over.items():
+        old = merged.get(name)
+        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:

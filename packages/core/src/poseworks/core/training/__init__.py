@@ -1,5 +1,7 @@
 """The seeded training loop of every method, with mixed precision, several processes, logs and exact resume."""
 
+from poseworks.core.training.adversary import Adversary
+from poseworks.core.training.batch_norm import SharedBatchNorm, share_batch_norms
 from poseworks.core.training.files import last_weights
 from poseworks.core.training.loop import Task, TrainResult, train
 from poseworks.core.training.optimizers import make_optimizer
@@ -9,12 +11,14 @@ from poseworks.core.training.sampling import Permutations, chained_batch, epoch_
 from poseworks.core.training.settings import TrainSettings, average_weight, learning_rate_at
 
 __all__ = [
+    "Adversary",
     "BaseRecipe",
     "Permutations",
     "Place",
     "RecipeFolder",
     "RecipeTask",
     "RecipeTrainer",
+    "SharedBatchNorm",
     "Task",
     "TrainResult",
     "TrainSettings",
@@ -27,5 +31,6 @@ __all__ = [
     "learning_rate_at",
     "make_optimizer",
     "place",
+    "share_batch_norms",
     "train",
 ]

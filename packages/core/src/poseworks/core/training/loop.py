@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from poseworks.core.checkpoints import load_strict
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.progress import progress as progress_bar
+from poseworks.core.training.adversary import Adversary
+from poseworks.core.training.batch_norm import share_batch_norms
 from poseworks.core.training.files import RunFolder, TrainState, summary_writer
 from poseworks.core.training.optimizers import make_optimizer
 from poseworks.core.training.processes import Processes, processes
@@ -30,7 +32,13 @@ from poseworks.core.training.settings import TrainSettings, average_weight, lear
 
 
 class Task(Protocol):
-    """What `train` needs from a method. A method ``validate() -> dict[str, float]`` may be there as well."""
+    """What `train` needs from a method. There may be as well:
+
+    - ``validate() -> dict[str, float]``: values of the network in eval mode;
+    - ``adversary``: an `Adversary` that `step_loss` updates;
+    - ``state() -> dict`` and ``restore(state)``: what else a run needs to go on exactly, as tensors, numbers and text;
+      the same in all processes, of which the first one's is saved.
+    """
 
     @property
     def network(self) -> nn.Module:
@@ -94,7 +102,7 @@ def train(
         saved = files.read() if resume else None
         if saved is not None:
             run.restore(saved)
-        team.share_weights(task.network)
+        run.share()
         if team.rank == 0:
             stack.enter_context(files.logs(run.state.step, settings.tensorboard))
         return run.finish(_loop(run, files, quiet or team.rank > 0), files.folder)
@@ -134,7 +142,12 @@ class _Run:
 
     def __init__(self, task: Task, settings: TrainSettings, team: Processes) -> None:
         self.task, self.settings, self.team = task, settings, team
+        if settings.sync_batch_norm and team.size > 1:
+            share_batch_norms(task.network)
         self.network = task.network.to(team.device)
+        self.adversary: Adversary | None = getattr(task, "adversary", None)
+        if self.adversary is not None:
+            self.adversary.join(team)
         self.weights = [p for p in self.network.parameters() if p.requires_grad]
         if not self.weights:
             raise ConfigError("the network has no weights that ask for a gradient: nothing to train.")
@@ -143,6 +156,12 @@ class _Run:
         self.generator = torch.Generator()
         self.state = TrainState()
         self.average = _copy(self.network) if settings.ema_decay is not None else None
+
+    def share(self) -> None:
+        """Gives every process the weights of the first."""
+        self.team.share_weights(self.network)
+        if self.adversary is not None:
+            self.adversary.share()
 
     def restore(self, state: TrainState) -> None:
         """Goes back to a checkpoint."""
@@ -153,6 +172,11 @@ class _Run:
             self.scaler.load_state_dict(state.scaler)
         if self.average is not None:
             self.average = {name: x.to(self.team.device) for name, x in state.average.items()}
+        if self.adversary is not None:
+            self.adversary.restore(state.adversary)
+        restore = getattr(self.task, "restore", None)
+        if restore is not None:
+            restore(state.task)
         torch.set_num_threads(state.threads)  # sums are cut by thread: another number, other last bits
 
     def collect(self) -> None:
@@ -161,6 +185,8 @@ class _Run:
         self.state.optimizer = self.optimizer.state_dict()
         self.state.scaler = self.scaler.state_dict()
         self.state.average = self.average or {}
+        self.state.adversary = {} if self.adversary is None else self.adversary.state()
+        self.state.task = getattr(self.task, "state", dict)()
         self.state.threads = torch.get_num_threads()
 
     def step(self) -> dict[str, float]:

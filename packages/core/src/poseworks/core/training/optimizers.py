@@ -36,6 +36,8 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
     weights = [p for p in network.parameters() if p.requires_grad]
     rate, decay = settings.learning_rate, settings.weight_decay
     match settings.optimizer:
+        case "adam":
+            return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
         case "adam_amsgrad":
             return torch.optim.Adam(weights, lr=rate, weight_decay=decay, amsgrad=True)
         case "adam_tensorflow":

@@ -39,7 +39,11 @@ TrainableOut = TypeVar("TrainableOut", bound=nn.Module, covariant=True)
 
 
 class RecipeFolder(Generic[AnyRecipe]):
-    """The recipes that come with a package, and TOML files of the same kinds."""
+    """The recipes that come with a package, and TOML files of the same kinds.
+
+    A file may say ``base = "FILE"``, seen from its own folder, and then only what differs; a base that is no recipe by
+    itself lies in a folder below, where `names` does not look.
+    """
 
     def __init__(self, package: str, kinds: type[RootModel[AnyRecipe]]) -> None:
         """`package` holds a folder ``recipes``; `kinds` is the union of what its files may be."""
@@ -64,7 +68,7 @@ class RecipeFolder(Generic[AnyRecipe]):
             path = self._folder() / f"{shipped}.toml"
         if not path.is_file():
             raise ConfigError(f"{name}: no such recipe or file. Recipes: {', '.join(self.names())}.")
-        return read_config(path, self.kinds, overrides).root
+        return read_config(path, self.kinds, overrides, inherit=True).root
 
     def _folder(self) -> Path:
         return Path(str(resources.files(self.package))) / "recipes"

@@ -17,7 +17,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     Say how long with `steps`, or with `epochs` of `steps_per_epoch` steps each. The published recipes: SmoothNet and
     DeciWatch ``adam_amsgrad``, ``per_epoch``, `lr_decay` 0.95, no weight decay, the last epoch kept; LCN
     ``adam_tensorflow``, ``exponential``, 0.96 in 32,000 steps; EHGFormer ``adamw_all``, ``per_epoch``, 0.99; PoseC3D
-    ``sgd``, ``cosine``, `momentum` 0.9.
+    ``sgd``, ``cosine``, `momentum` 0.9; HMR ``adam``, ``constant``.
 
     Optimizers: ``adamw`` decays matrices alone, not biases and norms; ``adamw_all`` and ``sgd`` decay every weight.
     ``adam_tensorflow`` adds epsilon (1e-8) to the root before its bias is corrected. Schedules: ``constant``;
@@ -30,7 +30,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     epochs: PositiveInt | None = None
     steps_per_epoch: PositiveInt | None = None
     batch_size: PositiveInt
-    optimizer: Literal["adam_amsgrad", "adam_tensorflow", "adamw", "adamw_all", "sgd"] = "adam_amsgrad"
+    optimizer: Literal["adam", "adam_amsgrad", "adam_tensorflow", "adamw", "adamw_all", "sgd"] = "adam_amsgrad"
     momentum: float | None = Field(None, ge=0, lt=1, description="sgd: share of the last update that the next keeps")
     learning_rate: PositiveFloat = 1e-3
     schedule: Literal["constant", "per_epoch", "exponential", "steps", "cosine"] = "per_epoch"
@@ -45,6 +45,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     keep: Literal["last", "best"] = "last"
     best_by: str | None = Field(None, description="the validation value, lower is better; None: the first one")
     amp: Literal["off", "bf16", "fp16"] = "off"
+    sync_batch_norm: bool = Field(False, description="batch norms over the samples of all processes")
     seed: NonNegativeInt = 0
     deterministic: bool = False
     log_every: PositiveInt = 50
