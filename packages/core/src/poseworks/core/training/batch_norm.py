@@ -72,7 +72,7 @@ class SharedBatchNorm(_BatchNorm):
 
 
 def share_batch_norms(network: nn.Module) -> nn.Module:
-    """The network, in place, with a `SharedBatchNorm` of the same tensors for every batch norm in it; one is replaced."""
+    """The network, in place, with a `SharedBatchNorm` of the same tensors for every batch norm in it."""
     if isinstance(network, _BatchNorm) and not isinstance(network, SharedBatchNorm):
         shared = SharedBatchNorm(
             network.num_features, network.eps, network.momentum, network.affine, network.track_running_stats
