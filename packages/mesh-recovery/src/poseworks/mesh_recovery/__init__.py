@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
     from poseworks.mesh_recovery.pare import PARE, PAREConfig
+    from poseworks.mesh_recovery.smplify import FittedBodies, SMPLify, SMPLifyConfig
     from poseworks.mesh_recovery.spin import SPIN, SPINConfig
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     ),
     "meshes": ("BodyMesh", "body_mesh"),
     "pare": ("PARE", "PAREConfig"),
+    "smplify": ("FittedBodies", "SMPLify", "SMPLifyConfig"),
     "spin": ("SPIN", "SPINConfig"),
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "BodyMesh",
     "Discriminator",
     "DiscriminatorConfig",
+    "FittedBodies",
     "GraphCMR",
     "GraphCMRConfig",
     "Graphormer",
@@ -65,6 +68,8 @@ __all__ = [
     "PAREConfig",
     "Preparation",
     "ResNetConfig",
+    "SMPLify",
+    "SMPLifyConfig",
     "SPINConfig",
     "body_mesh",
     "crop_box",
