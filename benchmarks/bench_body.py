@@ -31,7 +31,7 @@ def jobs(quick: bool) -> Iterator[Job]:
     """Vertices of several batches, then joints alone, forward and back."""
     generator = torch.Generator().manual_seed(0)
     for name, body in (("SMPL", SMPL(synthetic_body())), ("free body", load_body("free"))):
-        rows = body.surface.blend.shape[0]
+        rows = len(body.surface.blend)
         work = body.num_vertices * (3.0 * rows + 12 * 24 + 9)  # a body
         once = 4.0 * (body.surface.blend.numel() + body.surface.skin.numel())
         for batch in BATCHES[:3] if quick else BATCHES:

@@ -34,7 +34,9 @@ _LEVELS = ((0, 1), (1, 4), (4, 7), (7, 10), (10, 15), (15, 18), (18, 20), (20, 2
 # Where the parent of joints 1 to 23 stands among those one level above.
 _ABOVE = [SMPL_PARENTS[j] - above for (above, _), (start, end) in pairwise(_LEVELS) for j in range(start, end)]
 
-_CACHED = 1 << 18  # numbers that are skinned at a time on a CPU, so that they stay in its cache
+# Vertices and bodies of one product: so many that what is blended is skinned before it leaves a CPU's cache.
+_BLOCK = 512
+_BODIES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +55,41 @@ class PosedBody:
 class Surface(nn.Module):
     """V vertices that follow a skeleton: blend shapes, then skinning.
 
-    Mean shape, shape directions and pose directions are rows of one matrix, so that blending is one product.
+    Mean shape, shape directions and pose directions are rows of one matrix, so that blending is one product. Vertices
+    lie in blocks, all x, all y, all z of each.
     """
 
-    blend: Tensor
-    skin: Tensor
+    blend_blocks: Tensor
+    skin_blocks: Tensor
 
     def __init__(self, blend: Tensor, skin: Tensor, num_betas: int) -> None:
+        """Of (1 + K, 3 V) or (1 + K + 207, 3 V) rows, all x, all y, all z; and (24, V) weights."""
         super().__init__()
-        # Neither is ever part of a state dict: a licensed body is not to be stored again.
-        self.register_buffer(
-            "blend", blend, persistent=False
-        )  # (1 + K, 3 V) or (1 + K + 207, 3 V): all x, all y, all z
-        self.register_buffer("skin", skin, persistent=False)  # (24, V)
         self.num_betas = num_betas
+        self.num_vertices = skin.shape[1]
+        blocks = max(1, self.num_vertices // _BLOCK)
+        size = -(-self.num_vertices // blocks)
+        filled = (0, blocks * size - self.num_vertices)
+        planes = pad(blend.reshape(len(blend), 3, -1), filled).reshape(len(blend), 3, blocks, size)
+        weights = pad(skin, filled).reshape(24, blocks, size)
+        # Neither is ever part of a state dict: a licensed body is not to be stored again.
+        self.register_buffer("blend_blocks", planes.permute(2, 0, 1, 3).contiguous(), persistent=False)  # (B, R, 3, v)
+        self.register_buffer("skin_blocks", weights.transpose(0, 1).contiguous(), persistent=False)  # (B, 24, v)
+
+    @property
+    def blend(self) -> Tensor:
+        """(1 + K, 3 V) or (1 + K + 207, 3 V): all x, all y, all z of mean shape, shape and pose directions."""
+        return self._joined(self.blend_blocks).flatten(1)
+
+    @property
+    def skin(self) -> Tensor:
+        """(24, V) weights."""
+        return self._joined(self.skin_blocks)
 
     @property
     def template(self) -> Tensor:
         """(V, 3) mean shape."""
-        return self.blend[0].reshape(3, -1).mT
+        return self._joined(self.blend_blocks[:, 0]).mT
 
     @property
     def weights(self) -> Tensor:
@@ -80,36 +98,56 @@ class Surface(nn.Module):
 
     def at(self, vertex_ids: Tensor) -> Surface:
         """The same surface at some vertices, in their order."""
-        blend = self.blend.reshape(len(self.blend), 3, -1)[..., vertex_ids].flatten(1)
-        return Surface(blend, self.skin[:, vertex_ids], self.num_betas)
+        planes = self._joined(self.blend_blocks)[..., vertex_ids]
+        return Surface(planes.flatten(1), self.skin[:, vertex_ids], self.num_betas)
 
     def shaped(self, betas: Tensor) -> Tensor:
         """(N, V, 3) vertices at rest of (N, K) betas."""
-        return self._blended(self._with_one(betas)).mT
+        coefficients = self._with_one(betas)
+        rows = self.blend_blocks[:, : coefficients.shape[1]]
+        shaped = coefficients @ rows.flatten(2)  # (B, N, 3 v)
+        return self._joined(shaped.reshape(*shaped.shape[:2], *rows.shape[2:])).mT
 
     def forward(self, betas: Tensor, rotations: Tensor, transforms: Tensor) -> Tensor:
         """(N, V, 3) vertices of (N or 1, K) betas, (N, 24, 3, 3) rotations and (N, 24, 3, 4) skinning transforms."""
         count = len(rotations)
         coefficients = self._with_one(betas)
-        if len(self.blend) > 1 + self.num_betas:
+        if self.blend_blocks.shape[1] > 1 + self.num_betas:
             feature = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
             coefficients = torch.cat((coefficients.expand(count, -1), feature.flatten(1)), dim=1)
-        vertices = self._blended(coefficients).expand(count, -1, -1)
-        columns = transforms.permute(0, 2, 3, 1).reshape(-1, 24)  # (12 N, 24): row by row of each transform
-        step = max(1, _CACHED // (12 * max(1, self.skin.shape[1]))) if vertices.device.type == "cpu" else count
+        transforms = transforms.permute(0, 2, 3, 1)  # (N, 3, 4, 24)
+        step = _BODIES if rotations.device.type == "cpu" else max(count, 1)
+        one_shape = len(coefficients) != count
         parts = [
-            _skinned(vertices[start : start + step], columns[12 * start : 12 * (start + step)] @ self.skin)
-            for start in range(0, max(count, 1), max(step, 1))
+            self._posed(
+                coefficients if one_shape else coefficients[start : start + step], transforms[start : start + step]
+            )
+            for start in range(0, max(count, 1), step)
         ]
-        return parts[0].contiguous() if len(parts) == 1 else torch.cat(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _posed(self, coefficients: Tensor, transforms: Tensor) -> Tensor:
+        """(N, V, 3) of (N or 1, R) coefficients and (N, 3, 4, 24) transforms, block by block."""
+        columns = transforms.reshape(-1, 24)
+        parts = []
+        for blend, skin in zip(self.blend_blocks, self.skin_blocks, strict=True):
+            blended = coefficients @ blend[: coefficients.shape[1]].flatten(1)
+            parts.append(
+                _skinned(
+                    blended.reshape(len(coefficients), *blend.shape[1:]),
+                    (columns @ skin).reshape(*transforms.shape[:3], skin.shape[1]),
+                )
+            )
+        vertices = parts[0].contiguous() if len(parts) == 1 else torch.cat(parts, dim=1)
+        return vertices[:, : self.num_vertices]
 
     def _with_one(self, betas: Tensor) -> Tensor:
         """(N, 1 + K) coefficients of mean shape and shape directions; betas that are not given are 0."""
         return torch.cat((betas.new_ones(len(betas), 1), pad(betas, (0, self.num_betas - betas.shape[1]))), dim=1)
 
-    def _blended(self, coefficients: Tensor) -> Tensor:
-        """(N, 3, V) sums of the first rows of the blend matrix."""
-        return (coefficients @ self.blend[: coefficients.shape[1]]).reshape(len(coefficients), 3, self.skin.shape[1])
+    def _joined(self, blocks: Tensor) -> Tensor:
+        """(..., V) of blocks (B, ..., v)."""
+        return blocks.movedim(0, -2).flatten(-2)[..., : self.num_vertices]
 
 
 class SMPL(nn.Module):
@@ -177,7 +215,7 @@ class SMPL(nn.Module):
     @property
     def num_vertices(self) -> int:
         """V, of what it returns."""
-        return self.surface.template.shape[0] - self.hidden_vertices
+        return self.surface.num_vertices - self.hidden_vertices
 
     def forward(self, betas: Tensor, pose: Tensor, transl: Tensor | None = None) -> PosedBody:
         """Vertices and joints of a body.
@@ -309,12 +347,11 @@ def _expect_betas(betas: Tensor, num_betas: int, dtype: torch.dtype) -> tuple[in
     return betas.shape[:-1]
 
 
-def _skinned(vertices: Tensor, blended: Tensor) -> Tensor:
-    """(N, V, 3) points (N, 3, V), each moved by its transform, (12 N, V) for all."""
-    blended = blended.reshape(len(vertices), 3, 4, blended.shape[1])
-    moved = torch.addcmul(blended[:, :, 3], blended[:, :, 0], vertices[:, 0:1])
+def _skinned(points: Tensor, transforms: Tensor) -> Tensor:
+    """(N, V, 3) points (N or 1, 3, V), each moved by its transform (N, 3, 4, V)."""
+    moved = torch.addcmul(transforms[:, :, 3], transforms[:, :, 0], points[:, 0:1])
     for axis in (1, 2):
-        moved = moved.addcmul_(blended[:, :, axis], vertices[:, axis : axis + 1])
+        moved = moved.addcmul_(transforms[:, :, axis], points[:, axis : axis + 1])
     return moved.mT
 
 
