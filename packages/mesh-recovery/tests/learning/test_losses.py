@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 
 from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.mesh_recovery.learning.losses import (
+    Counted,
     LossSettings,
     Term,
     about_hips,
@@ -44,10 +46,10 @@ def test_points_are_divided_by_the_entries_that_are_known() -> None:
     confidence[1] = 0
     assert float(point_loss(predicted, target, confidence, "l1", "people")) == pytest.approx(3 / 4)
     predicted.requires_grad_()
-    for counted in ("entries", "people"):
-        nothing = point_loss(predicted, target, torch.zeros(2, 2), "mse", counted)  # type: ignore[arg-type]
+    for counted in get_args(Counted):
+        nothing = point_loss(predicted, target, torch.zeros(2, 2), "mse", counted)
         nothing.backward()  # type: ignore[no-untyped-call]
-        assert float(nothing) == 0
+        assert nothing.item() == 0
         assert predicted.grad is not None
         assert not predicted.grad.any()
     with pytest.raises(ShapeError, match="confidence"):
