@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from poseworks.core.errors import DataError
-from poseworks.core.video import read_picture, write_video
+from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.video import read_picture, write_picture, write_video
 
 av = pytest.importorskip("av")
 
@@ -55,3 +55,22 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(DataError, match=r"text\.jpg"):
         read_picture(tmp_path / "text.jpg")
+
+
+def test_a_png_holds_every_pixel_and_a_jpg_nearly(tmp_path: Path) -> None:
+    y, x = np.mgrid[:33, :47]
+    picture = np.stack([5 * x, 7 * y, x + y], axis=-1).astype(np.uint8)
+    write_picture(tmp_path / "a.png", picture)
+    write_picture(tmp_path / "a.jpg", picture)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), picture)
+    np.testing.assert_allclose(read_picture(tmp_path / "a.jpg"), picture.astype(float), atol=6)
+
+
+def test_pictures_of_other_kinds_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"written as \.png, \.jpg"):
+        write_picture(tmp_path / "a.tif", np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(DataError, match=r"expected \(H, W, 3\) uint8, got \(2, 2\) uint8"):
+        write_picture(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    with pytest.raises(DataError, match="does not exist"):
+        write_picture(tmp_path / "no" / "a.png", np.zeros((2, 2, 3), np.uint8))
+    assert not list(tmp_path.iterdir())

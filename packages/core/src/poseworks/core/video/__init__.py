@@ -6,7 +6,7 @@ Needs PyAV (`pip install "poseworks-core[video]"`), which is imported when a rec
 from __future__ import annotations
 
 from poseworks.core.video.ahead import ahead
-from poseworks.core.video.pictures import read_picture
+from poseworks.core.video.pictures import read_picture, write_picture
 from poseworks.core.video.reading import Frame, Video, VideoInfo, open_video
 from poseworks.core.video.times import even_rate
 from poseworks.core.video.writing import plays_in_browser, write_preview, write_video
@@ -20,6 +20,7 @@ __all__ = [
     "open_video",
     "plays_in_browser",
     "read_picture",
+    "write_picture",
     "write_preview",
     "write_video",
 ]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from poseworks.core.errors import DataError
+from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.files import atomic_path
 from poseworks.core.video.reading import open_video
+from poseworks.core.video.sources import pyav
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # markers of a JPEG file
+_CODINGS = {  # FFmpeg's encoder, its pixels, its options
+    ".png": ("png", "rgb24", {"pred": "paeth"}),
+    ".jpg": ("mjpeg", "yuvj444p", {"qmin": "2", "qmax": "2"}),
+}
 
 
 def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -34,3 +41,29 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         if data.rfind(_END) < data.rfind(_SCAN):
             raise DataError(f"{file}: the picture breaks off. Copy it anew.")
     return rgb
+
+
+def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
+    """A picture file of (H, W, 3) uint8 RGB: .png, which loses nothing, or .jpg, of a high quality.
+
+    What is there is replaced once the new file is complete.
+
+    Raises:
+        ConfigError: another suffix, or PyAV is not installed.
+        DataError: another shape or dtype, or the file cannot be written.
+    """
+    target = Path(path)
+    coding = _CODINGS.get(target.suffix.lower())
+    if coding is None:
+        raise ConfigError(f"{target}: pictures are written as {', '.join(_CODINGS)}. Give it such a name.")
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
+        raise DataError(f"picture: expected (H, W, 3) uint8, got {rgb.shape} {rgb.dtype}.")
+    av = pyav()
+    name, pixels, options = coding
+    encoder = av.CodecContext.create(name, "w")
+    encoder.height, encoder.width = rgb.shape[:2]
+    encoder.pix_fmt, encoder.time_base, encoder.options = pixels, Fraction(1), options
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format=pixels)
+    data = b"".join(bytes(packet) for given in (frame, None) for packet in encoder.encode(given))
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
