@@ -46,7 +46,7 @@ from poseworks.mesh_recovery.meshes import BodyMesh
 from poseworks.mesh_recovery.names import published_names
 
 Tensors = dict[str, Tensor]
-Files = Mapping[str, Path]
+Files = Mapping[str, Any]
 RESNET = ResNetConfig(width=4, blocks=(1, 1, 2, 1))
 HRNET = {"width": 4, "stem": 8, "modules": (1, 1, 1), "blocks": 1}
 CONFIGS = {
@@ -124,7 +124,7 @@ def wrapped(name: str, tensors: Tensors) -> Any:
     return tensors if name == "graphormer" else {"meta": {"epoch": 9}, "state_dict": tensors}
 
 
-def options(name: str, files: Files) -> dict[str, Path]:
+def options(name: str, files: Files) -> dict[str, Any]:
     return dict(files) if name in ("graphcmr", "graphormer") else {}
 
 
@@ -205,6 +205,7 @@ def test_what_networks_on_a_mesh_need_is_asked_for(tmp_path: Path, mesh: BodyMes
     for source in (file, tmp_path / "hmr"):
         with pytest.raises(ConfigError, match="of the class HMR, which has no mesh"):
             load(source, **body_files)
+        assert isinstance(load(source, **body_files, spare=True), HMR)
 
 
 def test_weights_for_the_free_body_need_no_files(tmp_path: Path) -> None:

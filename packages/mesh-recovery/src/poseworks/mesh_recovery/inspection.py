@@ -8,7 +8,7 @@ from typing import Any
 
 from poseworks.core.inspection import checkpoint_facts, file_facts, network_facts
 from poseworks.core.read_options import ReadOptions
-from poseworks.mesh_recovery.published import published_weights
+from poseworks.mesh_recovery.published import Published, published_weights
 
 _METHODS = {
     "hmr": "HMR",
@@ -45,15 +45,16 @@ def _inspect_checkpoint(file: Path, options: Mapping[str, Any]) -> dict[str, Any
 def facts_of(network: Any) -> dict[str, Any]:
     """Method, sizes and backbone of a network, and the published variants of its sizes, which no file tells apart."""
     facts = network_facts(network, _METHODS, {})
-    backbone = _backbone(facts["config"].get("backbone"))
-    same = [
-        entry.name
-        for entry in published_weights().values()
-        if entry.method == facts["method"] and entry.backbone == backbone
-    ]
-    facts["backbone"] = backbone
-    facts["variant"] = " or ".join(same) or "sizes of no published variant"
+    facts["backbone"] = _backbone(facts["config"].get("backbone"))
+    facts["variant"] = " or ".join(entry.name for entry in same_sizes(network)) or "sizes of no published variant"
     return facts
+
+
+def same_sizes(network: Any) -> list[Published]:
+    """The published variants of a network's method and backbone, which no file tells apart."""
+    facts = network_facts(network, _METHODS, {})
+    backbone = _backbone(facts["config"].get("backbone"))
+    return [e for e in published_weights().values() if (e.method, e.backbone) == (facts["method"], backbone)]
 
 
 def _backbone(config: Mapping[str, Any] | None) -> str | None:

@@ -69,7 +69,7 @@ _KINDS = {  # what `looks_like` says -> the kind of a config
 }
 
 
-def load(source: Source, *, mesh: Source | None = None, body: Source | None = None) -> Network:
+def load(source: Source, *, mesh: Source | None = None, body: Source | None = None, spare: bool = False) -> Network:
     """The network in eval mode, float32, on the CPU. Its class says the method, `network.config` its sizes.
 
     Args:
@@ -78,6 +78,7 @@ def load(source: Source, *, mesh: Source | None = None, body: Source | None = No
         mesh: GraphCMR, Graphormer: the user's mesh_downsampling.npz.
         body: GraphCMR, Graphormer: the user's body file, or "free"; a saved folder of weights for the free body needs
             neither.
+        spare: leave mesh and body aside, instead of refusing them, where the network has no mesh.
 
     `network.source` and `network.sha256` say what was read, `network.preparation` how pictures are cropped and what the
     camera means. Of an original file the body that lies in it is left out, as are the adversary and what is never used.
@@ -91,9 +92,14 @@ def load(source: Source, *, mesh: Source | None = None, body: Source | None = No
     folder = saved_folder(path)
     if folder is not None:
         return load_saved(
-            folder, _saved(mesh, body), given={}, preparation=Preparation, looks_like=looks_like, name=str(source)
+            folder,
+            _saved(mesh, body, spare),
+            given={},
+            preparation=Preparation,
+            looks_like=looks_like,
+            name=str(source),
         )
-    return _original(read_checkpoint(path, parts=PARTS), mesh, body)
+    return _original(read_checkpoint(path, parts=PARTS), mesh, body, spare)
 
 
 def load_discriminator(source: Source) -> Discriminator:
@@ -116,7 +122,9 @@ def load_discriminator(source: Source) -> Discriminator:
     return made
 
 
-def _saved(mesh: Source | None, body: Source | None) -> dict[str, tuple[Callable[[Any], Network], type[BaseModel]]]:
+def _saved(
+    mesh: Source | None, body: Source | None, spare: bool
+) -> dict[str, tuple[Callable[[Any], Network], type[BaseModel]]]:
     """How the networks of saved folders are built, by the kind of their config."""
 
     def on_mesh(network: type[GraphCMR] | type[Graphormer]) -> Callable[[Any], Network]:
@@ -124,7 +132,8 @@ def _saved(mesh: Source | None, body: Source | None) -> dict[str, tuple[Callable
 
     def plain(network: Callable[[Any], Network]) -> Callable[[Any], Network]:
         def built(config: Any) -> Network:
-            _refuse_mesh(network, mesh, body)
+            if not spare:
+                _refuse_mesh(network, mesh, body)
             return network(config)
 
         return built
@@ -173,7 +182,7 @@ def looks_like(tensors: Mapping[str, Tensor]) -> str | None:
     return image_kind(tensors)
 
 
-def _original(checkpoint: Checkpoint, mesh: Source | None, body: Source | None) -> Network:
+def _original(checkpoint: Checkpoint, mesh: Source | None, body: Source | None, spare: bool) -> Network:
     checkpoint = _unwrapped(checkpoint)
     tensors = checkpoint.tensors
     said = looks_like(tensors)
@@ -187,7 +196,8 @@ def _original(checkpoint: Checkpoint, mesh: Source | None, body: Source | None) 
             return _filled(lambda c: Graphormer(c, given), _graphormer_config(tensors, given.name), kind, checkpoint)
         if kind is not None:
             network, made = _BUILDERS[kind]
-            _refuse_mesh(network, mesh, body)
+            if not spare:
+                _refuse_mesh(network, mesh, body)
             return _filled(network, made(tensors), kind, checkpoint)
     raise other_method(checkpoint, said, "no network of this package")
 

@@ -25,7 +25,7 @@ EVALUATED = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow",
     "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "thorax", "head_top",
 )  # fmt: skip
-_REGRESSORS = ("J_regressor_h36m.npy", "J_regressor_h36m_correct.npy")
+REGRESSORS = ("J_regressor_h36m.npy", "J_regressor_h36m_correct.npy")
 UPSIDE_DOWN = 3.1416  # radians about x, as published
 
 
@@ -66,7 +66,7 @@ class BodyMesh:
             regressor = read_h36m_regressor(self.regressor_file, self.body)
         if regressor is None:
             raise DataError(
-                f"body: Graphormer's template needs the joints of Human3.6M: put {_REGRESSORS[0]} beside the body's "
+                f"body: Graphormer's template needs the joints of Human3.6M: put {REGRESSORS[0]} beside the body's "
                 "file, or call the network with template=(joints, vertices)."
             )
         pose = torch.zeros(1, 24, 3)
@@ -93,15 +93,19 @@ def body_mesh(mesh: str | os.PathLike[str] | None, body: str | os.PathLike[str] 
             "mesh, body: a network on SMPL's mesh needs both of its files: mesh=mesh_downsampling.npz and "
             "body=SMPL_NEUTRAL.pkl (--mesh, --body). For weights of the free body: body='free' alone."
         )
-    home = Path(body) if Path(body).is_dir() else Path(body).parent
-    regressor = next((home / name for name in _REGRESSORS if (home / name).is_file()), None)
-    pair = BodyMesh(load_body(body), mesh_levels(mesh), regressor)
+    pair = BodyMesh(load_body(body), mesh_levels(mesh), regressor_file(body))
     if pair.levels.sizes[0] != pair.body.num_vertices:
         raise DataError(
             f"mesh, body: {mesh} is of {pair.levels.sizes[0]} vertices, {body} has {pair.body.num_vertices}. Give two "
             "files of one body."
         )
     return pair
+
+
+def regressor_file(body: str | os.PathLike[str]) -> Path | None:
+    """Where joints of Human3.6M are defined beside the user's body file or in its folder; None: nowhere."""
+    home = Path(body) if Path(body).is_dir() else Path(body).parent
+    return next((home / name for name in REGRESSORS if (home / name).is_file()), None)
 
 
 class SparseMap(nn.Module):
