@@ -79,6 +79,10 @@ class Batch:
         moved: dict[str, Any] = {name: x.to(device, non_blocking=True) for name, x in self.tensors().items()}
         return replace(self, **moved)
 
+    def with_parts(self, parts: Tensor) -> Batch:
+        """The same with part labels; raises as building one does."""
+        return replace(self, parts=parts)
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the names."""
         entries = {field.name: getattr(self, field.name) for field in fields(self)}
