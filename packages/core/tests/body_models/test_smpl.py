@@ -132,6 +132,18 @@ class TestProperties:
         with pytest.raises(ShapeError, match=r"expected \(..., 6890, 3\)"):
             regressor(torch.zeros(5, 3))
 
+    @pytest.mark.parametrize("name", ["synthetic", "free"])
+    def test_joints_of_a_mesh_are_those_of_a_body_that_is_turned(
+        self, name: str, request: pytest.FixtureRequest
+    ) -> None:
+        body = request.getfixturevalue(name)
+        betas, pose, transl = poses(3)
+        pose[:, 1:] = 0
+        posed = body(betas, pose, transl)
+        assert_close(body.joints_of(posed.vertices), posed.joints, rtol=1e-5, atol=2e-6)
+        with pytest.raises(ConfigError, match="joints_of: a subset has no regressor"):
+            body.subset([0, 1]).joints_of(posed.vertices[:, :2])
+
     def test_gradients_equal_finite_differences(self, synthetic: SMPL) -> None:
         body = synthetic.subset([5, 6000]).double()
         betas, pose, transl = (x.requires_grad_() for x in poses(2, dtype=torch.float64))

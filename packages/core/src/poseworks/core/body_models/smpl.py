@@ -158,6 +158,8 @@ class SMPL(nn.Module):
         faces: (F, 3) int64 triangles, seen from outside counter-clockwise.
         lower_faces: triangles of coarser meshes on the first vertices, where the body has such levels.
         regressors: further joints of the vertices, by the name of their skeleton.
+        tree_regressor: the 24 joints of the tree from vertices in any pose, for meshes without parameters; None of a
+            subset.
         joint_names: 45, in core's vocabulary.
         parents: of the first 24; -1 for the root.
     """
@@ -184,6 +186,9 @@ class SMPL(nn.Module):
         self.lower_faces: tuple[Tensor, ...] = tuple(_tensor(faces, torch.int64) for faces in data.lower_faces)
         self.faces = _tensor(data.faces, torch.int64)
         self.regressors: Mapping[str, JointRegressor] = data.regressors
+        self.tree_regressor: JointRegressor | None = JointRegressor(
+            np.asarray(data.J_regressor, dtype=np.float32), JOINT_NAMES[:24]
+        )
         shapedirs = data.shapedirs[:, :, :num_betas]
         joints = np.asarray(data.J_regressor, dtype=np.float64)
         directions = [data.v_template[:, :, None], shapedirs]
@@ -246,6 +251,17 @@ class SMPL(nn.Module):
         joints = torch.cat((posed, self.extra_surface(betas, rotations, transforms)), dim=1)
         return with_lead(joints if transl is None else joints + transl, lead)
 
+    def joints_of(self, vertices: Tensor) -> Tensor:
+        """(..., 45, 3) joints of (..., V, 3) vertices in any pose, those of the tree regressed from the surface.
+
+        Raises:
+            ShapeError: another number of vertices.
+            ConfigError: this is a subset.
+        """
+        if self.tree_regressor is None:
+            raise ConfigError("joints_of: a subset has no regressor of its tree. Take the whole body.")
+        return torch.cat((self.tree_regressor(vertices), vertices[..., self.extra_ids, :]), dim=-2)
+
     def rest_vertices(self, betas: Tensor) -> Tensor:
         """(..., V, 3) vertices in T-pose of (..., K) betas; raises as `forward` does."""
         lead = _expect_betas(betas, self.num_betas, self.joint_template.dtype)
@@ -273,6 +289,7 @@ class SMPL(nn.Module):
         part.extra_ids = torch.arange(len(self.extra_ids), device=ids.device)
         part.hidden_vertices = len(self.extra_ids)
         part.faces, part.lower_faces, part.regressors = self.faces[:0], (), {}
+        part.tree_regressor = None
         return part
 
     def _rest_joints(self, betas: Tensor) -> Tensor:
