@@ -1,0 +1,1 @@
+"""Bodies fitted to keypoints and joints: pose, place and shape by least squares."""
