@@ -1,21 +1,21 @@
-"""Graphormer against the published network; the parts of the whole, whose 226 million weights take too long to draw."""
+"""Graphormer against the published network, and by what must hold of any of its kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.testing import ReferenceCase, value_of
 from poseworks.mesh_recovery import Graphormer, GraphormerConfig, HRNetConfig, body_mesh
 from poseworks.mesh_recovery.backbones.hrnet import ImageFeatures
-from poseworks.mesh_recovery.graphormer import MeshTransformer, draw_masks
+from poseworks.mesh_recovery.graphormer import Mesh, MeshTransformer, draw_masks
 from poseworks.mesh_recovery.meshes import BodyMesh, SparseMap
 from poseworks.mesh_recovery.names import published_names
 
@@ -32,16 +32,31 @@ def transformer(case: Case) -> MeshTransformer:
     published = case("graphormer_transformer")
     with torch.device("meta"):
         network = MeshTransformer(GraphormerConfig())
-    called = published_names("graphormer", [f"transformer.{name}" for name in network.state_dict()])
-    scale = published.manifest["scale"]
-    tensors = {  # without the word tables, which are half of the file
-        ours.removeprefix("transformer."): torch.from_numpy(
-            value_of(theirs, published.shapes[theirs]) * np.float32(scale.get(theirs, 1))
+    network.load_state_dict(drawn("transformer", network, published), assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def drawn(part: str, module: nn.Module, published: ReferenceCase) -> dict[str, Tensor]:
+    """The tensors of a part of the published network, and of the file's others none, half of which are word tables."""
+    called = published_names("graphormer", [f"{part}.{name}" for name in module.state_dict()])
+    scale = published.manifest.get("scale", {})
+    return {
+        ours.removeprefix(f"{part}."): torch.from_numpy(
+            np.asarray(value_of(theirs, published.shapes[theirs]) * np.float32(scale.get(theirs, 1)))
         )
         for ours, theirs in called.items()
     }
-    network.load_state_dict(tensors, assign=True)
-    return network.eval().requires_grad_(False)
+
+
+def assert_equal(found: Mesh, outputs: Mapping[str, Tensor]) -> None:
+    assert found.vertices_sub.shape[1:] == (1723, 3)
+    assert found.vertices.shape[1:] == (6890, 3)
+    for ours, expected in (
+        (found.camera, outputs["camera"].view(-1, 3)), (found.joints, outputs["joints"]),
+        (found.vertices_coarse, outputs["vertices_sub2"]), (found.vertices_sub[:, ::2], outputs["vertices_sub"]),
+        (found.vertices[:, ::10], outputs["vertices_full"]),
+    ):  # fmt: skip
+        assert_close(ours, expected, rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["graphormer_transformer", "graphormer_transformer_masked"])
@@ -57,15 +72,21 @@ def test_meshes_equal_the_published_network(
         masked[:, ::7] = True
     neighbours = SparseMap(mesh.levels.adjacency(2))
     found = transformer(features, given["template_joints"], given["template_vertices"], neighbours, masked)
-    outputs = published.outputs
-    assert found.vertices_sub.shape[1:] == (1723, 3)
-    assert found.vertices.shape[1:] == (6890, 3)
-    for ours, expected in (
-        (found.camera, outputs["camera"].view(-1, 3)), (found.joints, outputs["joints"]),
-        (found.vertices_coarse, outputs["vertices_sub2"]), (found.vertices_sub[:, ::2], outputs["vertices_sub"]),
-        (found.vertices[:, ::10], outputs["vertices_full"]),
-    ):  # fmt: skip
-        assert_close(ours, expected, rtol=2e-3, atol=2e-3)
+    assert_equal(found, published.outputs)
+
+
+@torch.no_grad()
+def test_pictures_give_the_meshes_of_the_published_network(
+    transformer: MeshTransformer, case: Case, mesh: BodyMesh
+) -> None:
+    published = case("graphormer_hrnet_w64")
+    with torch.device("meta"):
+        network = Graphormer(GraphormerConfig(), mesh)
+    network.backbone.load_state_dict(drawn("backbone", network.backbone, published), assign=True)
+    network.transformer, network.neighbours = transformer, SparseMap(mesh.levels.adjacency(2))
+    given = published.inputs
+    found = network.eval()(given["image"], (given["template_joints"], given["template_vertices"]))
+    assert_equal(found, published.outputs)
 
 
 def test_the_published_file_holds_these_tensors_and_some_that_are_never_used(case: Case) -> None:
