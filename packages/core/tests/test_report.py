@@ -120,10 +120,11 @@ def test_long_recordings_are_rounded_and_stay_small(tmp_path: Path) -> None:
     long = poses_from_arrays(positions, COCO_17, fps=30, unit="px", frame="image")
     page = written(tmp_path, Report("Long", (ReportTrack("a", long),)))
     facts = page.facts["tracks"][0]  # type: ignore[index]
-    assert facts["type"] == "int16"
+    described = facts["positions"]
+    assert described["type"] == "int16"
     assert (tmp_path / "report.html").stat().st_size < frames * 17 * 2 * 2 * 1.35 + 200_000
     numbers = page.array("positions-0", "<i2").reshape(positions.shape)
-    restored = numbers * np.array(facts["step"]) + np.array(facts["offset"])
+    restored = numbers * np.array(described["step"]) + np.array(described["offset"])
     np.testing.assert_allclose(restored, positions, atol=1.5e-4)
 
 
@@ -229,7 +230,7 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="already exists"):
         write_report(target, report)
     write_report(target, report, overwrite=True)
-    with pytest.raises(DataError, match="at least one track"):
+    with pytest.raises(DataError, match="at least one track of poses or one body"):
         write_report(tmp_path / "none.html", Report("None", ()))
     with pytest.raises(DataError, match="no such video"):
         write_report(tmp_path / "missing.html", Report("M", report.tracks, video=tmp_path / "no.mp4"))

@@ -146,7 +146,7 @@ def _shape_faults(motion: BodyMotion) -> list[str]:
 
 def _value_faults(motion: BodyMotion) -> list[str]:
     faults = []
-    parts = (motion.global_orient, motion.body_pose.reshape(*motion.global_orient.shape[:2], -1), motion.transl)
+    parts = (motion.global_orient, motion.body_pose.reshape(*motion.global_orient.shape[:2], 69), motion.transl)
     there = [np.isfinite(part).all(axis=-1) for part in parts]
     gone = [np.isnan(part).all(axis=-1) for part in parts]
     if not (np.all(there, axis=0) | np.all(gone, axis=0)).all():

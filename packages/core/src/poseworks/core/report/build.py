@@ -21,15 +21,20 @@ from typing import Any
 
 from poseworks.core.errors import DataError
 from poseworks.core.files import atomic_path, refuse_existing
-from poseworks.core.report.embed import Blob, embed_tracks, embed_video
+from poseworks.core.report.embed import Blob, embed_tracks, embed_video, is_exact
+from poseworks.core.report.embed_bodies import embed_bodies
 from poseworks.core.report.types import Cell, Figure, Report, Table, Timeline, Verdict
 
 _SCRIPTS = (
     "tracks.js",
     "clock.js",
+    "bodies.js",
     "view.js",
+    "raster.js",
+    "skins.js",
     "space.js",
     "stage.js",
+    "hands.js",
     "space_stage.js",
     "curves.js",
     "timeline.js",
@@ -46,7 +51,8 @@ def write_report(path: str | os.PathLike[str], report: Report, overwrite: bool =
 
     Raises:
         ConfigError: `path` exists and `overwrite` is false.
-        DataError: there are no tracks, a span cannot be drawn, the video cannot be read, or the page cannot be written.
+        DataError: there is nothing to show, a span cannot be drawn, the video cannot be read, or the page cannot be
+            written.
     """
     target = Path(path)
     refuse_existing(target, overwrite)
@@ -59,15 +65,18 @@ def render(report: Report, page: Path) -> str:
     """The page as text; `page` is where it will lie (a video that is too large to embed is linked from there).
 
     Raises:
-        DataError: there are no tracks, a span cannot be drawn, or the video cannot be read.
+        DataError: there is nothing to show, a span cannot be drawn, or the video cannot be read.
     """
-    if not report.tracks:
-        raise DataError("report: expected at least one track of poses, got none.")
+    if not report.tracks and not report.bodies:
+        raise DataError("report: expected at least one track of poses or one body, got none.")
     _check_timelines(report.timelines)
     style = _asset("page.css")
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    tracks, blobs = embed_tracks(report.tracks)
+    exact = is_exact(report)
+    tracks, blobs = embed_tracks(report.tracks, exact)
+    bodies, body_blobs = embed_bodies(report.bodies, exact)
+    blobs += body_blobs
     video: dict[str, Any] | None = None
     if report.video is not None:
         video, video_blobs = embed_video(Path(report.video), page)
@@ -82,7 +91,9 @@ def render(report: Report, page: Path) -> str:
         notes=_notes(report.notes),
         tables="\n".join(_table(table) for table in report.tables),
         history=_history(report),
-        data=_json({"tracks": tracks, "video": video, "timelines": [asdict(each) for each in report.timelines]}),
+        data=_json(
+            {"tracks": tracks, "video": video, "timelines": [asdict(each) for each in report.timelines], **bodies}
+        ),
         blobs="\n".join(_blob(blob) for blob in blobs),
     )
 
@@ -177,12 +188,13 @@ def _table(table: Table) -> str:
 
 
 def _history(report: Report) -> str:
-    """What made each track, step by step, as the poses files tell it."""
+    """What made each track and body, step by step, as their files tell it."""
     parts = []
-    for track in report.tracks:
-        steps = "".join(f"<li>{_step(dict(entry))}</li>" for entry in track.poses.history)
+    histories = [(track.label, track.poses.history) for track in report.tracks]
+    for label, history in histories + [(body.label, body.motion.history) for body in report.bodies]:
+        steps = "".join(f"<li>{_step(dict(entry))}</li>" for entry in history)
         steps = f"<ol>{steps}</ol>" if steps else "<p>Nothing is recorded about how these poses were made.</p>"
-        parts.append(f"<h3>{_text(track.label)}</h3>{steps}")
+        parts.append(f"<h3>{_text(label)}</h3>{steps}")
     return "".join(parts)
 
 

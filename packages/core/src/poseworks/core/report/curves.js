@@ -281,8 +281,8 @@ class Curves {
 
   /** New diagrams for the chosen space, person and joint. */
   choose() {
-    const { tracks, dims, person, joint } = this.state;
-    const wanted = tracks.filter((track) => track.D === dims && person < track.P && track.joints.includes(joint));
+    const { tracks, group, person, joint } = this.state;
+    const wanted = tracks.filter((track) => track.group === group && person < track.P && track.joints.includes(joint));
     const lines = wanted.map((track) => {
       const axes = track.axes(person, track.joints.indexOf(joint));
       return { track, axes, ...track.motion(axes) };
@@ -295,7 +295,7 @@ class Curves {
       return made;
     };
     this.plots = [];
-    for (let d = 0; d < dims && lines.length; d++) {
+    for (let d = 0; lines.length && d < wanted[0].D; d++) {
       const downwards = down && d === 1;
       this.plots.push(plot("xyz"[d], downwards ? `${unit}, downwards` : unit, downwards, (line) => line.axes[d]));
     }

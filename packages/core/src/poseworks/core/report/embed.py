@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from poseworks.core.errors import DataError
 from poseworks.core.poses import PoseSequence
-from poseworks.core.report.types import ReportTrack
+from poseworks.core.report.types import Report, ReportTrack
 from poseworks.core.skeletons import SKELETONS
 
 MAX_EXACT_BYTES = 16_000_000  # float32 positions of all tracks together; beyond it they are rounded to int16
@@ -54,9 +54,14 @@ def embed_video(video: Path, page: Path) -> tuple[dict[str, Any], list[Blob]]:
     return {**found, "key": "video"}, [Blob("video", text)]
 
 
-def embed_tracks(tracks: tuple[ReportTrack, ...]) -> tuple[list[dict[str, Any]], list[Blob]]:
-    """What describes each track, and its numbers as text."""
-    exact = sum(track.poses.positions.nbytes for track in tracks) <= MAX_EXACT_BYTES
+def is_exact(report: Report) -> bool:
+    """Whether the numbers of all tracks and bodies together may stay float32."""
+    tracks = sum(track.poses.positions.nbytes for track in report.tracks)
+    return tracks + sum(body.motion.pose.nbytes for body in report.bodies) <= MAX_EXACT_BYTES
+
+
+def embed_tracks(tracks: tuple[ReportTrack, ...], exact: bool) -> tuple[list[dict[str, Any]], list[Blob]]:
+    """What describes each track, and its numbers as text, in float32 or else rounded to int16."""
     described, blobs = [], []
     for number, track in enumerate(tracks):
         facts, texts = _embed_track(track, number, exact)
@@ -112,23 +117,26 @@ def _embed_track(track: ReportTrack, number: int, exact: bool) -> tuple[dict[str
         "skeleton": poses.skeleton,
         "imageSize": list(poses.image_size) if poses.image_size else None,
         "people": [int(p) for p in poses.person_ids] if poses.person_ids is not None else None,
-        "positions": f"positions-{number}",
     }
-    if exact:
-        facts["type"] = "float32"
-        blobs.append(Blob(f"positions-{number}", _base64(poses.positions.astype("<f4"))))
-    else:
-        numbers, offsets, steps = quantise(poses.positions)
-        facts |= {"type": "int16", "offset": offsets, "step": steps}
-        blobs.append(Blob(f"positions-{number}", _base64(numbers.astype("<i2"))))
+    facts["positions"], blob = embed_numbers(poses.positions, f"positions-{number}", exact=exact)
+    blobs.append(blob)
     if poses.confidence.size and (poses.confidence != 1).any():
         facts["confidence"] = f"confidence-{number}"
-        blobs.append(Blob(f"confidence-{number}", _base64(np.rint(poses.confidence * 255).astype(np.uint8))))
+        blobs.append(Blob(f"confidence-{number}", base64_of(np.rint(poses.confidence * 255).astype(np.uint8))))
     if poses.times is not None:
         facts["times"] = f"times-{number}"
-        blobs.append(Blob(f"times-{number}", _base64(poses.times.astype("<f8"))))
+        blobs.append(Blob(f"times-{number}", base64_of(poses.times.astype("<f8"))))
     return facts, blobs
 
 
-def _base64(array: NDArray[Any]) -> str:
+def embed_numbers(array: NDArray[np.float32], key: str, *, exact: bool) -> tuple[dict[str, Any], Blob]:
+    """How the page reads an array (..., D) back, and its text: float32, or else int16 with NaN as `MISSING`."""
+    if exact:
+        return {"key": key, "type": "float32"}, Blob(key, base64_of(array.astype("<f4")))
+    numbers, offsets, steps = quantise(array)
+    return {"key": key, "type": "int16", "offset": offsets, "step": steps}, Blob(key, base64_of(numbers.astype("<i2")))
+
+
+def base64_of(array: NDArray[Any]) -> str:
+    """The bytes of an array, as they lie in memory, as text."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -64,9 +64,9 @@ function writeFacts(tracks) {
     labels.set(text, [...(labels.get(text) ?? []), track.label]);
   }
   $("facts").textContent = [...labels].map(([text, of]) => (labels.size > 1 ? `${of.join(", ")}: ${text}` : text)).join("  ·  ");
-  const exact = tracks.every((track) => track.type === "float32");
-  const rounding = exact ? "exactly (float32)" : "rounded to 16 bits: " + tracks.map((track) =>
-    `${track.label} to ±${Math.max(...track.step.map((step) => step / 2)).toPrecision(2)} ${track.unit}`).join(", ");
+  const rounded = tracks.filter((track) => track.rounded);
+  const rounding = rounded.length === 0 ? "exactly (float32)" : "rounded to 16 bits: " +
+    rounded.map((track) => `${track.label} to ${track.rounded}`).join(", ");
   $("embedded").textContent = `Embedded: every frame of every track, ${rounding}; confidence in 8 bits. ` +
     "Curves are drawn from all frames; where several share a pixel column, from their lowest to their highest value.";
 }
@@ -86,7 +86,7 @@ function addToggles(tracks, redraw) {
     chip.append(box, swatch(track), text);
     $("toggles").append(chip);
     const entry = document.createElement("span");
-    entry.dataset.dims = track.D;
+    entry.dataset.group = track.group;
     entry.append(swatch(track), track.label);
     $("legend").append(entry);
   }
@@ -147,7 +147,7 @@ function addTransport(state, stages) {
     arrange(stages);
   });
   $("sides").checked = state.sides;
-  $("sides-field").hidden = stages.every((stage) => !(stage instanceof SpaceStage) || stage.tracks.length < 2);
+  $("sides-field").hidden = stages.every((stage) => !(stage instanceof SpaceStage) || stage.groups.every((tracks) => tracks.length < 2 && !tracks[0].mesh));
   $("sides").addEventListener("change", () => {
     state.sides = $("sides").checked;
     stages.forEach((stage) => stage.draw());
@@ -222,29 +222,30 @@ function nameAndTime(track, person) {
 /** Fills the lists of people, joints and spaces, and keeps them in step with what is chosen. */
 function addChoices(state, stages, curves) {
   const refresh = () => {
-    const track = state.tracks.find((each) => each.D === state.dims);
-    $("source").value = String(state.dims);
+    const track = state.tracks.find((each) => each.group === state.group);
+    $("source").value = state.group;
     $("curves-title").textContent = state.joint.replaceAll("_", " ") || "Curves";
     $("joint").replaceChildren(...track.joints.map((name) => new Option(name.replaceAll("_", " "), name)));
     $("joint").value = state.joint;
     $("person").value = String(state.person);
-    for (const entry of $("legend").children) entry.hidden = Number(entry.dataset.dims) !== state.dims;
+    for (const entry of $("legend").children) entry.hidden = entry.dataset.group !== state.group;
     drawCoverage(state);
     curves.choose();
+    stages.find((stage) => stage instanceof SpaceStage)?.show(state.group);
     stages.forEach((stage) => stage.draw());
   };
-  state.choose = (person, joint, ofDims = state.dims) => {
-    state.dims = ofDims;
-    const track = state.tracks.find((each) => each.D === state.dims);
+  state.choose = (person, joint, group = state.group) => {
+    state.group = group;
+    const track = state.tracks.find((each) => each.group === state.group);
     Object.assign(state, { person, joint: track.joints.includes(joint) ? joint : (track.joints[0] ?? "") });
     refresh();
   };
   const widest = state.tracks.reduce((best, track) => (track.P > best.P ? track : best));
   for (let p = 0; p < widest.P; p++) $("person").append(new Option(nameAndTime(widest, p), String(p)));
   $("person-field").hidden = widest.P < 2;
-  const dims = [...new Set(state.tracks.map((track) => track.D))];
-  $("source").append(...dims.map((d) => new Option(`${d}D`, String(d))));
-  $("source-field").hidden = dims.length < 2;
+  const groups = [...new Set(state.tracks.map((track) => track.group))];
+  $("source").append(...groups.map((group) => new Option(group === "body" ? "body" : `${group}D`, group)));
+  $("source-field").hidden = groups.length < 2;
   $("joint").addEventListener("change", () => state.choose(state.person, $("joint").value));
   $("person").addEventListener("change", () => {
     state.choose(Number($("person").value), state.joint);
@@ -255,7 +256,7 @@ function addChoices(state, stages, curves) {
       state.clock.seek(span[0]);
     }
   });
-  $("source").addEventListener("change", () => state.choose(state.person, state.joint, Number($("source").value)));
+  $("source").addEventListener("change", () => state.choose(state.person, state.joint, $("source").value));
   $("span").addEventListener("change", () => {
     state.span = Number($("span").value);
     curves.draw(true);
@@ -271,22 +272,26 @@ function firstJoint(track) {
 async function start() {
   const facts = JSON.parse($("data").textContent);
   const tracks = facts.tracks.map((each, number) => new Track(each, number));
+  const mesh = facts.mesh && new Mesh(facts.mesh);
+  tracks.push(...facts.bodies.map((each, number) => new BodyTrack(each, tracks.length + number, mesh)));
   const leader = tracks.reduce((best, track) => (track.T > best.T ? track : best));
-  const [flat, solid] = [2, 3].map((dims) => tracks.filter((track) => track.D === dims));
+  const [flat, solid, bodies] = ["2", "3", "body"].map((group) => tracks.filter((track) => track.group === group));
+  const seen = bodies.filter((track) => track.camera);
   const overlay = flat.some((track) => track.overlay);
   const video = overlay || !flat.length ? await openVideo(facts.video) : null;
   if (facts.video && flat.length && !overlay) say("The poses are not in pixels of an image: the video is not shown under them.");
   const clock = new Clock(leader, video);
+  const spaces = [solid, bodies].filter((group) => group.length);
   const state = {
-    clock, tracks, dims: tracks[0].D, person: 0, joint: firstJoint(tracks[0]), span: 0,
-    people: Math.max(...tracks.map((track) => track.P)), follow: false, trail: solid.length ? "limbs" : "joint",
-    reach: solid.length ? 1 : 0.5, sides: solid.length === 1,
+    clock, tracks, group: tracks[0].group, person: 0, joint: firstJoint(tracks[0]), span: 0,
+    people: Math.max(...tracks.map((track) => track.P)), follow: false, trail: spaces.length ? "limbs" : "joint",
+    reach: spaces.length ? 1 : 0.5, sides: spaces.at(-1)?.length === 1, body: "skin", over: true,
   };
   const stages = [];
-  if (flat.length || video) stages.push(new ImageStage(flat, state, video));
-  if (solid.length) stages.push(new SpaceStage(solid, state));
+  if (flat.length || video) stages.push(new ImageStage(flat, flat.length && !overlay ? [] : seen, state, video));
+  if (spaces.length) stages.push(new SpaceStage(spaces, state));
   $("stages").append(...stages.map((stage) => stage.box));
-  $("space-keys").hidden = !solid.length;
+  $("space-keys").hidden = !spaces.length;
   document.body.classList.toggle("tall", stages.length === 1 && stages[0].view.aspect < 1.15);
   document.body.classList.toggle("both", stages.length === 2);
   arrange(stages);
@@ -303,6 +308,7 @@ async function start() {
   addTransport(state, stages);
   addKeys(clock, stages.find((stage) => stage instanceof SpaceStage));
   addChoices(state, stages, curves);
+  addBodyControls(state, stages);
   if (video) {
     compareVideo(video, tracks.find((track) => track.overlay) ?? leader);
     video.addEventListener("error", () => {

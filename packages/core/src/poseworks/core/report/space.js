@@ -49,7 +49,7 @@ class SpaceView {
       const lows = new Float32Array(track.T).fill(NaN);
       for (let t = 0; t < track.T; t++) {
         for (const j of feet) {
-          const height = this.turned(track.positions, track.at(person, t, j))[1];
+          const height = this.turned(track.positions, track.at(person, t, j))[1] - (track.sole ?? 0);
           if (!(height >= lows[t])) lows[t] = Number.isNaN(height) ? lows[t] : height;
         }
       }
@@ -139,19 +139,36 @@ class SpaceView {
     return this.project(this.where(track, person, frame, joint), out, to);
   }
 
-  project([px, py, pz], out, to) {
+  project(place, out, to) {
+    return this.onCanvas(this.toEye(place), out, to);
+  }
+
+  /** (right, up, near) of the viewer, from the middle of what is looked at. */
+  toEye([px, py, pz]) {
     const [sy, cy, sp, cp] = this.sines;
     const x = px - this.centre[0];
     const y = py - this.centre[1];
     const z = pz - this.centre[2];
-    const right = cy * x + sy * z;
     const forth = -sy * x + cy * z;
-    const high = cp * y - sp * forth;
-    const near = sp * y + cp * forth;
+    return [cy * x + sy * z, cp * y - sp * forth, sp * y + cp * forth];
+  }
+
+  onCanvas([right, high, near], out, to) {
     const nearer = this.distance / Math.max(this.distance - near, 0.1 * this.distance);
     out[to] = this.halfWidth + right * this.scale * nearer;
     out[to + 1] = this.halfHeight - high * this.scale * nearer;
     return nearer;
+  }
+
+  /** Writes vertices in the tracks' axes as (right, up, near) and as places with how much larger they are drawn. */
+  see(vertices, eye, points) {
+    for (let i = 0; i < vertices.length; i += 3) {
+      const seen = this.toEye(this.turned(vertices, i));
+      eye[i] = seen[0];
+      eye[i + 1] = seen[1];
+      eye[i + 2] = seen[2];
+      points[i + 2] = this.onCanvas(seen, points, i);
+    }
   }
 
   /** The tracks' own axes as directions on the canvas: [name, right, down, near]. */
@@ -233,7 +250,7 @@ function quantile(values, share, otherwise) {
 
 /** Which way is up: where heads are above feet, by far; else what the frame prescribes (somebody lies, or has no head). */
 function upOf(track) {
-  const usual = track.frame === "world" ? "z up" : "y down";
+  const usual = track.usualUp ?? (track.frame === "world" ? "z up" : "y down");
   const mean = (wanted) => {
     const sum = [0, 0, 0];
     let count = 0;

@@ -1,23 +1,35 @@
-// SpaceStage: the picture of the 3D tracks, and the hands that turn it: mouse, touch, keys and buttons.
+// SpaceStage: the picture of the 3D tracks, with its buttons.
 
-const TURN = 0.008; // radians a pixel
-const NEAREST = 12;
-const FARTHEST = 0.2;
-const KEYS = { 0: "reset", 1: "front", 2: "side", 3: "top", "+": 1.25, "=": 1.25, "-": 0.8 };
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-class SpaceStage extends Stage {
-  constructor(tracks, state) {
-    super(tracks, state, new SpaceView(tracks));
+class SpaceStage extends TurnedStage {
+  /** `groups`: tracks that can share a place; one group at a time is on show, the last one first. */
+  constructor(groups, state) {
+    super(groups.at(-1), state, new SpaceView(groups.at(-1)));
+    this.groups = groups;
+    this.views = new Map([[this.tracks, this.view]]);
     this.box.classList.add("space");
-    this.canvas.setAttribute("aria-label", this.describe());
     this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute("aria-roledescription", "3D view");
     this.canvas.tabIndex = 0;
-    this.sidesOf = new Map(tracks.map((track) => [track, track.joints.map(sideOf)]));
+    this.sidesOf = new Map(groups.flat().map((track) => [track, track.joints.map(sideOf)]));
     this.fingers = new Map();
     this.listen();
     this.box.append(this.toolbar(), this.caption());
+    this.canvas.setAttribute("aria-label", this.describe());
+    this.mark();
+  }
+
+  /** Puts another group on show, as it was last looked at. */
+  show(group) {
+    const tracks = this.groups.find(([track]) => track.group === group) ?? this.tracks;
+    if (tracks === this.tracks) return;
+    this.tracks = tracks;
+    if (!this.views.has(this.tracks)) this.views.set(this.tracks, new SpaceView(this.tracks));
+    this.view = this.views.get(this.tracks);
+    this.going = null;
+    this.up.value = this.view.up;
+    this.canvas.setAttribute("aria-label", this.describe());
+    this.mark();
+    this.draw();
   }
 
   describe() {
@@ -44,9 +56,27 @@ class SpaceStage extends Stage {
     for (const body of bodies) this.drawShadow(body);
     this.drawTrails(shown);
     bodies.sort((a, b) => a.track.bold - b.track.bold || a.near - b.near);
-    for (const body of bodies) this.drawBody(body);
+    this.drawSkinned(bodies.filter(({ track }) => track.mesh));
+    for (const body of bodies) {
+      if (this.showsBones(body.track)) this.drawBody(body);
+      else this.drawChosen(body.track, body.person, body.places);
+    }
     this.drawAxes(width, height);
     this.writeCaption();
+  }
+
+  /** Whether the bones of a track are drawn: of a body its skin may stand for them. */
+  showsBones(track) {
+    return !track.mesh || this.state.body !== "skin";
+  }
+
+  /** Skins; where the bones are to be seen too, they shine through. */
+  drawSkinned(bodies) {
+    const { state } = this;
+    if (state.body === "bones") return;
+    const dimmed = (person) => (state.people > 1 && person !== state.person ? 0.6 : 1);
+    drawSkins(this, bodies.map(({ track, person, frame }) =>
+      ({ track, person, frame, alpha: dimmed(person) * (state.body === "both" ? 0.5 : 1) })));
   }
 
   /** Where the person goes, as a line on the ground; fainter what is to come. */
@@ -96,9 +126,13 @@ class SpaceStage extends Stage {
     pen.stroke();
   }
 
-  /** The skeleton straight down on the ground: it says where the feet are, which a picture alone does not. */
+  /** The skeleton or the skin straight down on the ground: it says where the feet are, which a picture alone does not. */
   drawShadow({ track, person, frame, places }) {
     const { pen, view } = this;
+    if (track.mesh && this.state.body !== "bones") {
+      drawSkinShadow(pen, view, track, person, frame);
+      return;
+    }
     const points = new Float32Array(track.J * 2);
     for (let j = 0; j < track.J; j++) {
       if (!places.alphas[j]) continue;
@@ -220,12 +254,17 @@ class SpaceStage extends Stage {
       element.addEventListener("click", act);
       return element;
     };
+    this.kinds = new Map(this.groups.map(([{ group }]) => {
+      const [name, label] = group === "body" ? ["Body", "The fitted body"] : ["Skeleton", "The 3D skeleton"];
+      return [group, button(name, label, () => this.state.choose(this.state.person, this.state.joint, group))];
+    }));
+    if (this.groups.length > 1) group(...this.kinds.values());
     this.fixed = Object.fromEntries(["front", "side", "top"].map((name, i) =>
       [name, button(name[0].toUpperCase() + name.slice(1), `From the ${name} (${i + 1})`, () => this.goTo(FIXED[name]))]));
     group(...Object.values(this.fixed));
     group(button("−", "Farther (-)", () => this.zoom(0.8)), button("+", "Nearer (+)", () => this.zoom(1.25)),
       button("reset", "Reset the view (0)", () => this.goTo(HOME)));
-    const up = document.createElement("select");
+    const up = (this.up = document.createElement("select"));
     up.setAttribute("aria-label", "Which axis points up");
     for (const name of Object.keys(UPS)) up.append(new Option(name, name, false, name === this.view.up));
     up.addEventListener("change", () => {
@@ -236,126 +275,13 @@ class SpaceStage extends Stage {
     return bar;
   }
 
-  /** Says on the buttons which of the fixed views is on show, if any. */
+  /** Says on the buttons what is on show, and which of the fixed views, if any. */
   mark() {
+    for (const [name, button] of this.kinds) button.setAttribute("aria-pressed", String(this.tracks[0].group === name));
     for (const [name, button] of Object.entries(this.fixed)) {
       const there = ["yaw", "pitch"].every((key) => Math.abs(this.view[key] - FIXED[name][key]) < 1e-6);
       button.setAttribute("aria-pressed", String(there));
     }
-  }
-
-  /** Changes the view at once, by hand. */
-  change(values) {
-    this.going = null;
-    Object.assign(this.view, values);
-    this.mark();
-    this.draw();
-  }
-
-  turn(yaw, pitch) {
-    const { view } = this;
-    this.change({ yaw: view.yaw + yaw, pitch: Math.min(Math.max(view.pitch + pitch, -Math.PI / 2), Math.PI / 2) });
-  }
-
-  move(right, down) {
-    const height = this.box.clientHeight;
-    this.change({ panX: this.view.panX + right / height, panY: this.view.panY + down / height });
-  }
-
-  /** Nearer by a factor; what lies at (x, y) of the canvas stays there. */
-  zoom(factor, x = this.view.halfWidth, y = this.view.halfHeight) {
-    const { view } = this;
-    const magnify = Math.min(Math.max(view.magnify * factor, FARTHEST), NEAREST);
-    const height = this.box.clientHeight;
-    const keep = 1 - magnify / view.magnify;
-    this.change({
-      magnify,
-      panX: view.panX + ((x - view.halfWidth) * keep) / height,
-      panY: view.panY + ((y - view.halfHeight) * keep) / height,
-    });
-  }
-
-  /** To a view by the shorter way round, in a fifth of a second. */
-  goTo(goal) {
-    const from = Object.fromEntries(Object.keys(HOME).map((key) => [key, this.view[key]]));
-    const round = 2 * Math.PI;
-    from.yaw = goal.yaw + (((from.yaw - goal.yaw + Math.PI) % round) + round) % round - Math.PI;
-    const going = (this.going = {});
-    const lasting = window.matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 200;
-    const started = performance.now();
-    const step = (now) => {
-      if (this.going !== going) return;
-      const share = lasting ? Math.min(Math.max(now - started, 0) / lasting, 1) : 1;
-      const eased = share * share * (3 - 2 * share);
-      for (const key of Object.keys(HOME)) this.view[key] = share < 1 ? from[key] + (goal[key] - from[key]) * eased : goal[key];
-      this.mark();
-      this.draw();
-      if (share < 1) requestAnimationFrame(step);
-      else this.going = null;
-    };
-    step(started);
-  }
-
-  /** Whether a key meant this view. */
-  press(key) {
-    const action = KEYS[key];
-    if (action === undefined) return false;
-    if (typeof action === "number") this.zoom(action);
-    else this.goTo(FIXED[action] ?? HOME);
-    return true;
-  }
-
-  listen() {
-    const { canvas, fingers } = this;
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      this.dragged = fingers.size > 0;
-      fingers.set(event.pointerId, [event.offsetX, event.offsetY]);
-    });
-    canvas.addEventListener("pointermove", (event) => this.drag(event));
-    for (const name of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
-    }
-    canvas.addEventListener("mousedown", (event) => event.preventDefault()); // the focus, and the arrow keys, stay
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => this.goTo(HOME));
-    canvas.addEventListener("keydown", (event) => {
-      const arrow = ARROWS[event.key];
-      if (!arrow || event.altKey || event.ctrlKey || event.metaKey) return;
-      if (event.shiftKey) this.move(20 * arrow[0], 20 * arrow[1]);
-      else this.turn(-0.1 * arrow[0], 0.1 * arrow[1]);
-      event.preventDefault();
-      event.stopPropagation();
-    });
-    let scrolled = -Infinity; // a wheel that is scrolling the page goes on doing so over the picture
-    window.addEventListener("scroll", () => (scrolled = performance.now()), { passive: true });
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && performance.now() - scrolled < 250) return;
-      event.preventDefault();
-      const pixels = event.deltaY * [1, 16, 400][event.deltaMode];
-      this.zoom(Math.exp(-Math.min(Math.max(pixels, -200), 200) * (event.ctrlKey ? 0.01 : 0.0018)), event.offsetX, event.offsetY);
-    }, { passive: false });
-  }
-
-  /** One finger or the mouse turns, with shift or another button it moves; two fingers move and zoom. */
-  drag(event) {
-    const { fingers } = this;
-    const last = fingers.get(event.pointerId);
-    if (!last) return;
-    const at = [event.offsetX, event.offsetY];
-    const [dx, dy] = [at[0] - last[0], at[1] - last[1]];
-    if (fingers.size === 1 && !this.dragged && Math.hypot(dx, dy) < 3) return;
-    this.dragged = true;
-    fingers.set(event.pointerId, at);
-    if (fingers.size === 1) {
-      if (event.shiftKey || event.buttons & 6) this.move(dx, dy);
-      else this.turn(-dx * TURN, dy * TURN);
-      return;
-    }
-    const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
-    this.move(dx / 2, dy / 2);
-    const [before, after] = [last, at].map(([x, y]) => Math.max(Math.hypot(x - other[0], y - other[1]), 1));
-    this.zoom(after / before, (at[0] + other[0]) / 2, (at[1] + other[1]) / 2);
   }
 }
 

@@ -6,7 +6,7 @@ const TRAILS = {
   limbs: { label: "hands and feet", joints: ["left_wrist", "right_wrist", "left_ankle", "right_ankle"] },
   wrists: { label: "wrists", joints: ["left_wrist", "right_wrist"] },
   ankles: { label: "ankles", joints: ["left_ankle", "right_ankle"] },
-  pelvis: { label: "pelvis", joints: ["pelvis", "mid_hip"] },
+  pelvis: { label: "pelvis", joints: ["pelvis", "mid_hip", "upper_pelvis"] },
 };
 const FADES = 8; // steps in which a trail fades
 
@@ -189,19 +189,20 @@ class Stage {
           const { points, alphas } = this.places(track, person, frame);
           for (let j = 0; j < track.J; j++) {
             const distance = Math.hypot(points[2 * j] - event.offsetX, points[2 * j + 1] - event.offsetY);
-            if (alphas[j] && distance < best.distance) best = { distance, person, joint: track.joints[j], dims: track.D };
+            if (alphas[j] && distance < best.distance) best = { distance, person, joint: track.joints[j], group: track.group };
           }
         }
       }
-      if (best.joint) this.state.choose(best.person, best.joint, best.dims);
+      if (best.joint) this.state.choose(best.person, best.joint, best.group);
     });
   }
 }
 
-/** 2D tracks over the video, or on a plain ground; the video alone where there are none. */
+/** 2D tracks, and bodies that a known camera saw, over the video or on a plain ground; else the video alone. */
 class ImageStage extends Stage {
-  constructor(tracks, state, video) {
-    super(tracks, state, new ImageView(tracks, video));
+  constructor(tracks, bodies, state, video) {
+    super(tracks, state, new ImageView(tracks, bodies, video));
+    this.bodies = bodies;
     this.video = video;
     if (video) this.box.prepend(video);
     this.canvas.setAttribute("role", "img");
@@ -211,7 +212,8 @@ class ImageStage extends Stage {
 
   describe() {
     const ground = this.video ? "over the video" : "on a plain ground";
-    return this.tracks.length ? `Skeletons, ${this.labels}, ${ground}. Click a joint to see its curves.` : "Video";
+    if (this.tracks.length) return `Skeletons, ${this.labels}, ${ground}. Click a joint to see its curves.`;
+    return this.bodies.length ? `Bodies ${ground}` : "Video";
   }
 
   /** Zoomed in, no wider than a cinema's screen. */
@@ -234,8 +236,27 @@ class ImageStage extends Stage {
       const { zoom } = this.view;
       this.video.style.transform = zoom ? `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.scale})` : "";
     }
+    this.drawBodies();
     this.drawTrails(shown);
     for (const track of shown) for (let p = 0; p < track.P; p++) this.drawPerson(track, p);
+  }
+
+  /** Bodies where their camera saw them, so that what they stand on shines through. */
+  drawBodies() {
+    const { pen, view } = this;
+    if (!this.state.over || !this.bodies.length) return;
+    pen.save();
+    pen.beginPath(); // nobody is seen beside the picture
+    pen.rect(view.left * view.scale + view.shiftX, view.top * view.scale + view.shiftY, view.width * view.scale, view.height * view.scale);
+    pen.clip();
+    for (const track of this.bodies.filter((each) => each.shown)) {
+      const frame = this.frameOf(track);
+      if (frame < 0) continue;
+      view.lookThrough(track.camera);
+      const alpha = (person) => (this.state.people > 1 && person !== this.state.person ? 0.45 : 0.75);
+      drawSkins(this, Array.from({ length: track.P }, (_, person) => ({ track, person, frame, alpha: alpha(person) })));
+    }
+    pen.restore();
   }
 
   drawPerson(track, person) {

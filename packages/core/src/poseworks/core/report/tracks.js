@@ -12,6 +12,19 @@ function takeBytes(id) {
   return bytes;
 }
 
+/** Embedded numbers (..., dims) as Float32Array; NaN where they are missing. */
+function readNumbers({ key, type, offset, step }, dims) {
+  const { buffer } = takeBytes(key);
+  if (type === "float32") return new Float32Array(buffer);
+  const numbers = new Int16Array(buffer);
+  const found = new Float32Array(numbers.length);
+  for (let i = 0; i < numbers.length; i++) {
+    const axis = i % dims;
+    found[i] = numbers[i] === -32768 ? NaN : numbers[i] * step[axis] + offset[axis];
+  }
+  return found;
+}
+
 /** Poses of one track. `positions` is flat (P, T, J, D); NaN where a joint was not observed. */
 class Track {
   constructor(facts, number) {
@@ -19,7 +32,9 @@ class Track {
     this.number = number;
     [this.P, this.T, this.J, this.D] = facts.shape;
     this.shown = true;
+    this.group = String(this.D); // tracks of one group share curves, and a view
     this.overlay = this.D === 2 && this.frame === "image" && this.unit === "px";
+    this.rounded = this.rounding(facts);
     this.positions = this.read(facts);
     this.confidence = facts.confidence ? takeBytes(facts.confidence) : null;
     this.times = facts.times ? new Float64Array(takeBytes(facts.times).buffer) : null;
@@ -30,15 +45,13 @@ class Track {
   }
 
   read(facts) {
-    const buffer = takeBytes(facts.positions).buffer;
-    if (facts.type === "float32") return new Float32Array(buffer);
-    const numbers = new Int16Array(buffer);
-    const positions = new Float32Array(numbers.length);
-    for (let i = 0; i < numbers.length; i++) {
-      const axis = i % this.D;
-      positions[i] = numbers[i] === -32768 ? NaN : numbers[i] * facts.step[axis] + facts.offset[axis];
-    }
-    return positions;
+    return readNumbers(facts.positions, this.D);
+  }
+
+  /** By how much the embedded numbers may be off; "" where they are exact. */
+  rounding(facts) {
+    const { type, step } = facts.positions;
+    return type === "float32" ? "" : `±${Math.max(...step.map((each) => each / 2)).toPrecision(2)} ${this.unit}`;
   }
 
   /** Seconds from the first frame to the end of the last one. */

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from poseworks.core.body_models.motion import BodyMotion
 from poseworks.core.poses import PoseSequence
 
 Colour = Literal["orange", "blue", "green", "pink"]
@@ -53,6 +54,19 @@ class ReportTrack:
     bold: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class ReportBody:
+    """Body motion to show with its skin, in 3D and, where the motion states the camera's focal length, over the video.
+
+    It is drawn on the free body, so that no page holds a licensed mesh: of SMPL's body rotations and places hold, the
+    shape is the free body's mean one.
+    """
+
+    label: str
+    motion: BodyMotion
+    colour: Colour = "pink"
+
+
 @dataclass(frozen=True)
 class Span:
     """What was going on from `begin_s` until `end_s`, in seconds of the recording.
@@ -94,9 +108,10 @@ class Report:
     """Everything on one page.
 
     Attributes:
-        title: heading of the page.
-        tracks: one or more; 2D ones lie over the video, 3D ones get a view that can be turned.
+        title: heading of the page. There is at least one track or one body.
+        tracks: 2D ones lie over the video, 3D ones get a view that can be turned.
         video: the recording that 2D tracks in pixels belong to, or None for a plain background.
+        bodies: people with a skin; beside them, the 3D tracks are shown at a click.
         subtitle: a line under the title.
         summary: headline numbers.
         timelines: what was going on when.
@@ -107,6 +122,7 @@ class Report:
     title: str
     tracks: tuple[ReportTrack, ...]
     video: Path | None = None
+    bodies: tuple[ReportBody, ...] = ()
     subtitle: str = ""
     summary: tuple[Figure, ...] = ()
     timelines: tuple[Timeline, ...] = ()

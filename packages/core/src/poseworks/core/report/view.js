@@ -9,9 +9,9 @@ function colourOf(track, overVideo) {
 
 /** 2D: image coordinates (x right, y down) fitted into the canvas; can follow a person. */
 class ImageView {
-  constructor(tracks, video) {
+  constructor(tracks, bodies, video) {
     this.tracks = tracks;
-    const sized = tracks.find((track) => track.imageSize);
+    const sized = [...tracks, ...bodies].find((track) => track.imageSize);
     if (sized) [this.left, this.top, this.width, this.height] = [0, 0, ...sized.imageSize];
     else if (video) [this.left, this.top, this.width, this.height] = [0, 0, video.videoWidth, video.videoHeight];
     else this.fitPoses();
@@ -55,6 +55,26 @@ class ImageView {
       x: this.shiftX + this.left * scale - (ratio * (width - this.width * fit)) / 2,
       y: this.shiftY + this.top * scale - (ratio * (height - this.height * fit)) / 2,
     };
+  }
+
+  /** Sets up `see` for the camera of a track: {focal, wide}; the middle of the picture is the camera's. */
+  lookThrough({ focal, wide }) {
+    const scale = wide ? this.width / wide : 1;
+    this.lens = { focal: focal * scale, x: this.left + this.width / 2, y: this.top + this.height / 2 };
+  }
+
+  /** Writes vertices in camera axes as (right, up, near) and as places with the inverse of their depth. */
+  see(vertices, eye, points) {
+    const { focal, x, y } = this.lens;
+    for (let i = 0; i < vertices.length; i += 3) {
+      const [right, down, away] = [vertices[i], vertices[i + 1], vertices[i + 2]];
+      eye[i] = right;
+      eye[i + 1] = -down;
+      eye[i + 2] = -away;
+      points[i] = (x + (focal * right) / away) * this.scale + this.shiftX;
+      points[i + 1] = (y + (focal * down) / away) * this.scale + this.shiftY;
+      points[i + 2] = 1 / away;
+    }
   }
 
   /** Writes the place of a joint on the canvas; returns how much larger things are drawn there: nothing is nearer. */
