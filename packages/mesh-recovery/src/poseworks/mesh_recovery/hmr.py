@@ -21,6 +21,7 @@ from poseworks.core.rotations import six_d_to_matrix
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.backbones import BackboneConfig, HRNetConfig, ResNetConfig, expect_images, map_backbone
 from poseworks.mesh_recovery.crops import AFFINE_224, Preparation
+from poseworks.mesh_recovery.meshes import BodyName
 
 if TYPE_CHECKING:
     from typing import Self
@@ -43,6 +44,7 @@ class HMRConfig(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         feature_size: of the picture's feature. A map of as many channels is averaged over its places; another map is
             read row by row as so many rows, which are averaged: so the published networks on HRNet do it.
+        body: whose shape the betas describe.
     """
 
     kind: Literal["hmr"] = "hmr"
@@ -51,6 +53,7 @@ class HMRConfig(BaseModel, frozen=True, extra="forbid"):
     hidden: PositiveInt = 1024
     iterations: PositiveInt = 3
     betas: PositiveInt = 10
+    body: BodyName = "smpl"
     dropout: float = Field(0.5, ge=0, lt=1)
 
     @model_validator(mode="after")

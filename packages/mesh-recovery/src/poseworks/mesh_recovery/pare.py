@@ -20,6 +20,7 @@ from poseworks.mesh_recovery.backbones import HRNetConfig, expect_images, map_ba
 from poseworks.mesh_recovery.backbones.hrnet import conv_norm
 from poseworks.mesh_recovery.crops import AFFINE_224, Preparation
 from poseworks.mesh_recovery.hmr import JOINTS
+from poseworks.mesh_recovery.meshes import BodyName
 
 if TYPE_CHECKING:
     from typing import Self
@@ -34,6 +35,7 @@ class PAREConfig(BaseModel, frozen=True, extra="forbid"):
     hidden: PositiveInt = 128  # their channels
     shape_features: PositiveInt = 64  # of each joint, for shape and camera
     betas: PositiveInt = 10
+    body: BodyName = "smpl"  # whose shape the betas describe
 
     @model_validator(mode="after")
     def _backbone_gives_one_map(self) -> Self:
