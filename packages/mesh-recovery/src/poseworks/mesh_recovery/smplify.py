@@ -208,10 +208,8 @@ class SMPLify:
         for name, x in given.items():
             finite = torch.isfinite(x).flatten(1).all(1)
             if not bool(finite.all()):
-                raise DataError(
-                    f"{name}: not finite in row {int((~finite).nonzero()[0])}. A joint that is not seen has confidence "
-                    "0, x and y 0."
-                )
+                hint = " A joint that is not seen has confidence 0, x and y 0." if x is keypoints else ""
+                raise DataError(f"{name}: not finite in row {int((~finite).nonzero()[0])}.{hint}")
 
 
 def _torsos(names: tuple[str, ...], known: Tensor) -> list[list[int]]:
