@@ -39,6 +39,7 @@ EVALUATED_24 = (
 )  # fmt: skip
 
 Parts = dict[str, Tensor]
+FoundBody = BodyParameters | PartAwareBody
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def seen(joints: Tensor, camera: Tensor, preparation: Preparation) -> Tensor:
 
 
 def parameter_losses(
-    found: BodyParameters | PartAwareBody,
+    found: FoundBody,
     batch: Batch,
     body: NamedBody,
     settings: LossSettings,
@@ -234,7 +235,11 @@ def _parameters(rotations: Tensor, betas: Tensor, target: KnownBodies, settings:
 
 
 def weighted_sum(parts: Mapping[str, Tensor], settings: LossSettings) -> Tensor:
-    """The loss: every part times its weight."""
+    """The loss: every part that `LossSettings` has times its weight; figures for the log alone are left out."""
     weights = {"camera": settings.camera, "adversary": settings.adversary, "parts": settings.parts}
-    terms = [weights[name] * x if name in weights else getattr(settings, name).weight * x for name, x in parts.items()]
+    terms = [
+        weights[name] * x if name in weights else getattr(settings, name).weight * x
+        for name, x in parts.items()
+        if name in LossSettings.model_fields
+    ]
     return torch.stack(terms).sum()
