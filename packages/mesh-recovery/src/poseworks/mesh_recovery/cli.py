@@ -12,6 +12,7 @@ _VERBS = {
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
     "inspect": "What a file is: poses, or a checkpoint with its method, variant and sizes.",
     "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
+    "evaluate": "A published protocol on data in the published layout: errors beside the claim.",
     "export": "A model as ONNX, verified at other sizes before the file appears.",
 }
 

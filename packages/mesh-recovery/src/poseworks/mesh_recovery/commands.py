@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from poseworks.core.cli import Json, Output, Overwrite, Quiet, Verbose
+from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
 
 Source = Annotated[str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
@@ -94,3 +94,41 @@ def export(
 
     given = options.given()
     export_model(output, lambda: load(model, **given), export_onnx, overwrite=overwrite, json=json, quiet=quiet)
+
+
+def evaluate(
+    model: Source,
+    *,
+    data: Annotated[Path, Parameter(help="The data set: HumanData or SPIN's layout (.npz), such as pw3d_test.npz.")],
+    protocol: Annotated[
+        Literal["pw3d", "h36m", "mi", "mi-toolbox", "rendered"] | None,
+        Parameter(help="Default: that of the data set that the file's name tells."),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        Parameter(help="Folder that its paths start from. Default: that of DATA, or below POSEWORKS_DATA."),
+    ] = None,
+    body: Annotated[
+        str | None,
+        Parameter(help="Folder of SMPL's files: SMPL_NEUTRAL, _MALE, _FEMALE and J_regressor_h36m.npy."),
+    ] = None,
+    mesh: Annotated[Path | None, Parameter(help="GraphCMR, Graphormer: mesh_downsampling.npz.")] = None,
+    true_gender: Annotated[
+        Literal["stated", "neutral"], Parameter(help="Body of the truth: of the gender that DATA states, or neutral.")
+    ] = "stated",
+    per_joint: Annotated[bool, Parameter(negative="", help="Also a row for each joint.")] = False,
+    batch: Annotated[int, Whole, Parameter(help="Pictures at a time.")] = 32,
+    device: Device = "cpu",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """A published protocol on 3DPW, Human3.6M or MPI-INF-3DHP: errors beside the claim, with pictures counted.
+
+    Root, joints, gender, box and regressor are printed with every number. Weights for the free body are measured on
+    rendered pictures of it, which compares with no claim.
+    """
+    from poseworks.mesh_recovery.evaluate_command import Options, run_evaluate
+
+    asked = Options(data, pictures, body, mesh, protocol, true_gender, per_joint, batch, device)
+    run_evaluate(model, asked, json=json, quiet=quiet)
