@@ -22,7 +22,9 @@ from poseworks.pipeline import (
     build,
     default_chain,
 )
-from poseworks.pipeline.steps import ordinal, prepared
+from poseworks.pipeline.runners import Given
+from poseworks.pipeline.sparse import ordinal
+from poseworks.pipeline.steps import prepared
 from poseworks.temporal.filters import Median
 
 TOML = """
@@ -132,6 +134,6 @@ def test_configs_are_frozen() -> None:
 def test_a_built_step_runs_and_reports_its_progress() -> None:
     poses = walking_poses(20, rng=np.random.default_rng(0))
     done: list[float] = []
-    outcome = build(FilterStep(filter=Median(window=3)))(poses, done.append)
+    outcome = build(FilterStep(filter=Median(window=3)))(Given(poses, poses), done.append)
     np.testing.assert_allclose(outcome.poses.positions[0, 5], np.median(poses.positions[0, 4:7], axis=0), atol=1e-6)
     assert sum(done) == pytest.approx(1)

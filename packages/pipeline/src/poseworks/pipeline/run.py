@@ -17,8 +17,9 @@ from poseworks.keypoints import DetectSettings, find_people
 from poseworks.pipeline.output import Target, Writer, names_of
 from poseworks.pipeline.pages import run_report
 from poseworks.pipeline.previews import Recording, shown_video
+from poseworks.pipeline.runners import Runner
 from poseworks.pipeline.sparse import sampled_every
-from poseworks.pipeline.steps import ChainConfig, Runner, build, chain_for, default_chain, prepared
+from poseworks.pipeline.steps import ChainConfig, build, chain_for, default_chain, prepared
 from poseworks.pipeline.stretches import Done, run_steps
 from poseworks.skeleton_action.timeline import Timeline, write_timelines
 from poseworks.temporal.harm import HarmReport

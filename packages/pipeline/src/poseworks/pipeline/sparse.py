@@ -15,6 +15,9 @@ from poseworks.core import PoseSequence, history_entry
 from poseworks.core.gaps import bridge_confidence, bridge_gaps
 from poseworks.core.poses import HistoryEntry
 
+SPARSE_SMOOTHERS = {5: "deciwatch-general-i5", 10: "deciwatch-general-i10"}
+"""Weights that recover the frames between those that were looked at, by how far these are apart."""
+
 
 def sampled_every(history: Sequence[HistoryEntry], *, filled: bool = False) -> int:
     """Of which every N-th frame the poses with this history hold a detection; 1 where the frames between are filled.
@@ -52,3 +55,9 @@ def fill_between(poses: PoseSequence, every: int, max_gap_s: float = 0.5) -> Pos
         confidence[person] = bridge_confidence(confidence[person], bridged.filled)
     entry = history_entry("fill", "poseworks", {"every": every, "longest_gap_frames": longest})
     return poses.replace(positions=positions, confidence=confidence).with_step(entry)
+
+
+def ordinal(number: int) -> str:
+    """2nd, 3rd, 5th, 11th, 21st."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from poseworks.core import PoseSequence
-from poseworks.core.camera_files import read_camera
-from poseworks.core.errors import ConfigError, DataError, SkeletonError
+from poseworks.core.errors import ConfigError
 from poseworks.core.poses import HistoryEntry
-from poseworks.core.swaps import exchange_sides, repair_swaps
 from poseworks.lifting.body_scale import check_sizes
 from poseworks.lifting.lift_options import CameraOptions
 from poseworks.lifting.settings import LiftSettings, default_model
-from poseworks.pipeline.sparse import fill_between, sampled_every
+from poseworks.pipeline import runners
+from poseworks.pipeline.runners import Runner
+from poseworks.pipeline.sparse import SPARSE_SMOOTHERS, sampled_every
 from poseworks.skeleton_action.settings import DEFAULT_MODEL as DEFAULT_RECOGNIZER
 from poseworks.skeleton_action.settings import RecognizeSettings
-from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.filters import AnyFilter, Filter
-from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
+from poseworks.temporal.smoothing import SmoothSettings
 
 DEFAULT_SMOOTHER = "smoothnet-general-w32"
-SPARSE_SMOOTHERS = {5: "deciwatch-general-i5", 10: "deciwatch-general-i10"}
-"""Weights that recover the frames between those that were looked at, by how far these are apart."""
-
-Advance = Callable[[float], None]
-
-
-def _same(poses: PoseSequence) -> PoseSequence:
-    return poses
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a step made, and sentences that a reader has to know.
-
-    Attributes:
-        timelines: of actions, from a step that recognizes them.
-        compared: does to the poses before the chain what the harm report must not count as a change of the motion:
-            labels put right, and frames that nobody looked at.
-    """
-
-    poses: PoseSequence
-    notes: tuple[str, ...]
-    compared: Callable[[PoseSequence], PoseSequence] = _same
-    timelines: tuple[Timeline, ...] | None = None
-
-
-Runner = Callable[[PoseSequence, Advance], Outcome]
 
 
 class UnswapStep(BaseModel, frozen=True, extra="forbid"):
@@ -250,138 +220,16 @@ def build(step: AnyStep, device: str = "cpu") -> Runner:
     """
     match step:
         case UnswapStep():
-            return lambda poses, _: _unswapped(poses)
+            return lambda given, _: runners.unswapped(given.poses)
         case FillStep():
-            return lambda poses, _: _filled(poses, step)
+            return lambda given, _: runners.filled(given.poses, step)
         case SmoothStep():
-            return _network_runner(step, device)
+            return runners.smoothing(step, device)
         case FilterStep():
-            return lambda poses, advance: _outcome(smooth(poses, step.filter, _settings(step), advance=advance))
+            return runners.filtering(step)
         case RecognizeStep():
-            return _recognize_runner(step, device)
+            return runners.recognizing(step, device)
         case LiftStep():
-            return _lift_runner(step, device)
+            return runners.lifting(step, device)
         case _:
             assert_never(step)
-
-
-def _unswapped(poses: PoseSequence) -> Outcome:
-    repaired = repair_swaps(poses)
-    ids = range(poses.num_people) if poses.person_ids is None else poses.person_ids.tolist()
-    notes = [
-        f"person {number}: left and right were exchanged in {len(frames)} frame{'s' if len(frames) > 1 else ''}: "
-        "exchanged back, and the harm report compares with that"
-        for number, frames in zip(ids, repaired.changed, strict=True)
-        if len(frames)
-    ]
-    return Outcome(repaired.poses, tuple(notes), lambda before: exchange_sides(before, repaired.changed))
-
-
-def _filled(poses: PoseSequence, step: FillStep) -> Outcome:
-    note = (
-        f"every {ordinal(step.every)} frame was looked at, and the last: the harm report compares with straight lines "
-        "between them"
-    )
-
-    def fill(given: PoseSequence) -> PoseSequence:
-        return fill_between(given, step.every, step.max_gap_s)
-
-    return Outcome(fill(poses), (note,), fill)
-
-
-def ordinal(number: int) -> str:
-    """2nd, 3rd, 5th, 11th, 21st."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
-def _network_runner(step: SmoothStep, device: str) -> Runner:
-    from poseworks.core.cli import choose_device
-    from poseworks.temporal import load
-
-    network = load(step.model)
-    digest = network.sha256
-    network = network.to(choose_device(device))
-
-    def run(poses: PoseSequence, advance: Advance) -> Outcome:
-        every = sampled_every(poses.history, filled=True)
-        with _one_thread():
-            smoothed = smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance)
-        outcome = _outcome(smoothed)
-        if every == 1:
-            return outcome
-        if network.stride == every:
-            how = f"{step.model} recovers the frames between"
-        else:
-            made = SPARSE_SMOOTHERS.get(every)
-            others = made or f"weights for every {' or '.join(map(ordinal, SPARSE_SMOOTHERS))} frame"
-            how = f"the frames between are straight lines, smoothed by {step.model}; {others} would recover them"
-        return Outcome(outcome.poses, (how, *outcome.notes))
-
-    return run
-
-
-def _lift_runner(step: LiftStep, device: str) -> Runner:
-    from poseworks.core.cli import choose_device
-    from poseworks.lifting.lifter import lift_people
-    from poseworks.lifting.loading import load
-
-    if step.camera is not None:
-        with suppress(ConfigError):  # it may need the size of the image, which is not known yet
-            read_camera(step.camera)
-    network = load(step.weights).to(choose_device(device))
-    settings = LiftSettings(**{name: getattr(step, name) for name in LiftSettings.model_fields})
-
-    def run(poses: PoseSequence, advance: Advance) -> Outcome:
-        camera = step.scene.pinhole(poses.image_size)
-        try:
-            with _one_thread():
-                lifted = lift_people(poses, network, settings, camera=camera, model=step.weights, advance=advance)
-        except (DataError, SkeletonError) as error:
-            if not step.optional:
-                raise
-            return Outcome(poses, (f"not lifted to 3D: {str(error).removeprefix('poses: ')}",))
-        return Outcome(lifted.poses, lifted.notes)
-
-    return run
-
-
-def _recognize_runner(step: RecognizeStep, device: str) -> Runner:
-    from poseworks.core.cli import choose_device
-    from poseworks.skeleton_action.loading import load
-    from poseworks.skeleton_action.recognition import recognize
-
-    network = load(step.model).to(choose_device(device))
-    settings = RecognizeSettings(**{name: getattr(step, name) for name in RecognizeSettings.model_fields})
-
-    def run(poses: PoseSequence, advance: Advance) -> Outcome:
-        try:
-            found = recognize(poses, network, settings, model=step.model, advance=advance)
-        except (DataError, SkeletonError) as error:
-            if not step.optional:
-                raise
-            return Outcome(poses, (f"no actions recognized: {str(error).removeprefix('poses: ')}",))
-        return Outcome(poses, found.notes, timelines=found.timelines)
-
-    return run
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch computes in one thread: on small networks more gain little, and wait for each other on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _settings(step: SmoothStep | FilterStep) -> SmoothSettings:
-    return SmoothSettings(**{name: getattr(step, name) for name in SmoothSettings.model_fields})
-
-
-def _outcome(smoothed: Smoothed) -> Outcome:
-    return Outcome(smoothed.poses, smoothed.notes)

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from poseworks.core import PoseSequence
-from poseworks.pipeline.steps import Advance, AnyStep, Runner
+from poseworks.pipeline.runners import Advance, Given, Runner
+from poseworks.pipeline.steps import AnyStep
 from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.harm import HarmReport, harm_report
 
@@ -57,6 +58,7 @@ def run_steps(
     timelines: tuple[Timeline, ...] | None = None
     notes: list[str] = []
     first = compared = result = poses
+    flat = poses if poses.num_dims == 2 else None
     worked = False
 
     def finished() -> Stretch:
@@ -64,7 +66,7 @@ def run_steps(
 
     for number, (step, runner) in enumerate(steps, start=1):
         with progress(f"{number}. {step.kind}") as advance:
-            outcome = runner(result, advance)
+            outcome = runner(Given(result, flat), advance)
         notes += outcome.notes
         timelines = timelines if outcome.timelines is None else outcome.timelines
         if outcome.poses.num_dims != result.num_dims:
@@ -75,4 +77,5 @@ def run_steps(
             compared = outcome.compared(compared)
             worked = worked or outcome.poses is not result
         result = outcome.poses
+        flat = result if result.num_dims == 2 else flat
     return Done((*stretches, finished()), timelines, tuple(notes))
