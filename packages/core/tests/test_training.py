@@ -118,6 +118,14 @@ def test_the_steps_schedule_keeps_a_rate_up_to_and_with_its_boundary() -> None:
     assert {step: learning_rate_at(step, settings) for step in expected} == expected
 
 
+def test_boundaries_may_be_counted_in_epochs() -> None:
+    fields = {"batch_size": 1, "schedule": "steps", "boundaries": (3,), "boundaries_in": "epochs", "rates": (1e-4,)}
+    settings = TrainSettings(epochs=9, steps_per_epoch=10, **fields)
+    assert [learning_rate_at(step, settings) for step in (0, 29, 30, 89)] == [1e-3, 1e-3, 1e-4, 1e-4]
+    with pytest.raises(ConfigError, match="steps_per_epoch: missing"):
+        TrainSettings(steps=9, **fields).total_steps  # noqa: B018 (what is tested)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -126,6 +134,7 @@ def test_the_steps_schedule_keeps_a_rate_up_to_and_with_its_boundary() -> None:
         ({"momentum": 0.9}, "momentum is needed by the optimizer sgd, and by no other"),
         ({"decay_steps": 5}, "decay_steps is needed by the schedule exponential, and by no other"),
         ({"schedule": "steps"}, "boundaries and rates are needed"),
+        ({"boundaries_in": "epochs"}, "boundaries_in is of the schedule steps alone"),
         ({"schedule": "steps", "boundaries": (5,)}, "boundaries and rates are needed"),
         ({"schedule": "steps", "boundaries": (5, 6), "rates": (1.0,)}, "2 boundaries, but 1 rates"),
         ({"schedule": "steps", "boundaries": (5, 5), "rates": (1.0, 0.5)}, "boundaries must rise"),

@@ -22,7 +22,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     Optimizers: ``adamw`` decays matrices alone, not biases and norms; ``adamw_all`` and ``sgd`` decay every weight.
     ``adam_tensorflow`` adds epsilon (1e-8) to the root before its bias is corrected. Schedules: ``constant``;
     ``per_epoch`` multiplies the rate by `lr_decay` after each epoch; ``exponential`` is rate lr_decay^(step /
-    decay_steps), falling at every step; ``steps`` takes the next of `rates` after each of `boundaries`; ``cosine``
+    decay_steps), falling at every step; ``steps`` takes the next of `rates` after each of `boundaries` (updates, or whole epochs); ``cosine``
     falls to 0.
     """
 
@@ -37,6 +37,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     lr_decay: float = Field(0.95, gt=0, le=1, description="per_epoch and exponential: factor of the rate")
     decay_steps: PositiveInt | None = Field(None, description="exponential: steps that lr_decay is the factor of")
     boundaries: tuple[PositiveInt, ...] | None = Field(None, description="steps: the last update at the rate before")
+    boundaries_in: Literal["steps", "epochs"] = Field("steps", description="steps: what boundaries are counted in")
     rates: tuple[PositiveFloat, ...] | None = Field(None, description="steps: the rate after each boundary")
     warmup_steps: NonNegativeInt = Field(0, description="the rate rises linearly over these first steps")
     weight_decay: NonNegativeFloat = 0.0
@@ -65,6 +66,8 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
             self.boundaries is None
         ):
             raise ValueError("boundaries and rates are needed by the schedule steps, and by no other")
+        if self.boundaries_in == "epochs" and self.schedule != "steps":
+            raise ValueError("boundaries_in is of the schedule steps alone")
         if self.boundaries is not None and self.rates is not None:
             if len(self.boundaries) != len(self.rates):
                 raise ValueError(f"{len(self.boundaries)} boundaries, but {len(self.rates)} rates: give one after each")
@@ -79,8 +82,9 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ConfigError: `epochs` or a schedule per epoch without `steps_per_epoch`.
         """
-        if self.steps_per_epoch is None and (self.steps is None or self.schedule == "per_epoch"):
-            raise ConfigError("training.steps_per_epoch: missing; epochs and the schedule per_epoch are counted in it.")
+        in_epochs = self.steps is None or self.schedule == "per_epoch" or self.boundaries_in == "epochs"
+        if self.steps_per_epoch is None and in_epochs:
+            raise ConfigError("training.steps_per_epoch: missing; epochs and schedules per epoch are counted in it.")
         return self.steps if self.steps is not None else (self.epochs or 0) * (self.steps_per_epoch or 0)
 
 
@@ -94,7 +98,10 @@ def learning_rate_at(step: int, settings: TrainSettings) -> float:
     if settings.schedule == "exponential":
         return float(rate * settings.lr_decay ** (step / (settings.decay_steps or 1)))
     if settings.schedule == "steps":
-        passed = sum(step > boundary for boundary in settings.boundaries or ())  # as TensorFlow's piecewise_constant
+        if settings.boundaries_in == "epochs":
+            passed = sum(step // (settings.steps_per_epoch or 1) >= boundary for boundary in settings.boundaries or ())
+        else:  # as TensorFlow's piecewise_constant
+            passed = sum(step > boundary for boundary in settings.boundaries or ())
         return (rate, *(settings.rates or ()))[passed]
     if settings.schedule == "cosine":
         length = max(settings.total_steps - settings.warmup_steps, 1)
