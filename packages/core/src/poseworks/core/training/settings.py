@@ -22,8 +22,8 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     Optimizers: ``adamw`` decays matrices alone, not biases and norms; ``adamw_all`` and ``sgd`` decay every weight.
     ``adam_tensorflow`` adds epsilon (1e-8) to the root before its bias is corrected. Schedules: ``constant``;
     ``per_epoch`` multiplies the rate by `lr_decay` after each epoch; ``exponential`` is rate lr_decay^(step /
-    decay_steps), falling at every step; ``steps`` takes the next of `rates` after each of `boundaries` (updates, or whole epochs); ``cosine``
-    falls to 0.
+    decay_steps), falling at every step; ``steps`` takes the next of `rates` after each of `boundaries`
+    (updates, or whole epochs); ``cosine`` falls to 0.
     """
 
     steps: PositiveInt | None = None
