@@ -191,6 +191,41 @@ def _alone(motion: BodyMotion, person: int) -> BodyMotion:
     return motion.person(ids.index(person))
 
 
+def expect_motion_suffix(output: Path) -> None:
+    """Nothing, if `write_motion` knows what to write under this name.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if output.suffix.lower() not in _BY_SUFFIX:
+        raise ConfigError(f"{output}: body motion is written as {', '.join(_BY_SUFFIX)}. For example -o body.npz.")
+
+
+def write_motion(
+    motion: BodyMotion,
+    body: SMPL,
+    output: Path,
+    options: BodyOptions = BodyOptions(),  # noqa: B008 (frozen)
+    *,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Writes a motion in the format of the suffix; returns sentences about what got lost.
+
+    Args:
+        motion: of `body`.
+        body: that the numbers of the motion are about.
+        output: .npz (body file), .glb, .bvh or .obj.
+        options: axes, unit and frame, where the format takes them.
+        overwrite: replace what is there.
+
+    Raises:
+        ConfigError: another suffix, the file exists, or the format cannot hold the motion.
+        DataError: it cannot be written.
+    """
+    expect_motion_suffix(output)
+    return WRITERS[_BY_SUFFIX[output.suffix.lower()]].write(motion, body, output, options, overwrite)
+
+
 _Write = Callable[[BodyMotion, Any, Path, BodyOptions, bool], tuple[str, ...]]
 
 
