@@ -64,7 +64,9 @@ def test_features_of_a_clip_give_what_single_ones_do() -> None:
     turned = whole.rotations @ whole.rotations.mT
     assert_close(turned, torch.eye(3).expand_as(turned), atol=1e-5, rtol=0)
     start = regressor(clip, iterations=0)
-    assert_close(start.rotations, torch.eye(3).expand(2, 5, 24, 3, 3))  # a T-pose
+    # A T-pose, which stands upright before the camera.
+    assert_close(start.rotations[..., 0, :, :], torch.diag(torch.tensor([1.0, -1, -1])).expand(2, 5, 3, 3))
+    assert_close(start.rotations[..., 1:, :, :], torch.eye(3).expand(2, 5, 23, 3, 3))
     assert_close(start.camera, torch.tensor([0.9, 0, 0]).expand(2, 5, 3))
 
 

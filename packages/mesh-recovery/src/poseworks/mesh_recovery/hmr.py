@@ -10,6 +10,7 @@ The pose is held as two columns of each rotation (Zhou et al. 2019), as in all c
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
@@ -88,7 +89,9 @@ class IterativeRegressor(nn.Module):
         self.camera = nn.Linear(hidden, 3)
         for layer in (self.pose, self.betas, self.camera):
             nn.init.xavier_uniform_(layer.weight, gain=0.01)
-        self.register_buffer("mean_pose", torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(JOINTS)[None])  # T-pose
+        t_pose = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(JOINTS, 1)
+        t_pose[0, 3] = -1  # half a turn about x: upright before a camera, whose y axis points down
+        self.register_buffer("mean_pose", t_pose.reshape(1, -1))
         self.register_buffer("mean_betas", torch.zeros(1, betas))
         self.register_buffer("mean_camera", torch.tensor([MEAN_CAMERA]))
 
@@ -142,10 +145,11 @@ class HMR(nn.Module):
         """(N, 3, H, W) -> (N, F); raises as `forward`."""
         expect_images(images, self.config.backbone)
         features: Tensor = self.backbone(images)
-        size = self.config.feature_size
-        if features[0].numel() % size:
+        size, numbers = self.config.feature_size, math.prod(features.shape[1:])
+        if numbers % size:
             raise ShapeError(
                 f"images: {tuple(images.shape[2:])} give a map of {tuple(features.shape[1:])}, which cannot be read as "
                 f"{size} rows. Use the size that the weights were made for, such as 224 x 224."
             )
-        return features.reshape(features.shape[0], size, -1).mean(dim=-1)  # len() would fix an exported batch
+        # shape[0], as len() would fix an exported batch; no -1, as there may be no picture
+        return features.reshape(features.shape[0], size, numbers // size).mean(dim=-1)

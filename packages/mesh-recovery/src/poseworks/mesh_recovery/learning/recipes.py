@@ -16,9 +16,11 @@ from poseworks.mesh_recovery.graphcmr import GraphCMRConfig
 from poseworks.mesh_recovery.graphormer import GraphormerConfig
 from poseworks.mesh_recovery.hmr import HMRConfig
 from poseworks.mesh_recovery.learning.augmentation import Augmentation
+from poseworks.mesh_recovery.learning.fit_loop import FitLoopSettings
 from poseworks.mesh_recovery.learning.losses import LossSettings
 from poseworks.mesh_recovery.learning.reading import DataSettings
 from poseworks.mesh_recovery.pare import PAREConfig
+from poseworks.mesh_recovery.spin import SPINConfig
 
 
 class Variant(BaseModel, frozen=True, extra="forbid"):
@@ -34,13 +36,19 @@ class Variant(BaseModel, frozen=True, extra="forbid"):
     coco: bool = False
     aug: bool = False
 
+    @property
+    def ending(self) -> str:
+        """Of the names of what belongs to this variant, such as ``_l1_coco``."""
+        return "".join(f"_{name}" for name, on in self if on)
+
 
 class Start(BaseModel, frozen=True, extra="forbid"):
     """Files that training starts from, in a folder of the data; None: random weights.
 
     Attributes:
         imagenet, coco: of the backbone.
-        network: a whole network of the same sizes; the backbone's file is then not read.
+        network: a whole network of the same sizes; the backbone's file is then not read. ``{variant}`` in its name
+            stands for the switches that are on: ``hmr_r50{variant}`` is hmr_r50_l1 in the variant L1.
         mean_parameters: smpl_mean_params.npz, from which an HMR or SPIN begins its corrections; None: a T-pose.
     """
 
@@ -104,6 +112,12 @@ class _Recipe(BaseRecipe, frozen=True, extra="forbid"):
         return self.data.model_copy(update={"augmentation": augmentation})
 
     @property
+    def chosen_network(self) -> str | None:
+        """The file or folder of the whole network in this variant."""
+        name = self.start.network
+        return None if name is None else name.replace("{variant}", self.variant.ending)
+
+    @property
     def chosen_backbone(self) -> str | None:
         """The file of the backbone in this variant."""
         return self.start.coco if self.variant.coco else self.start.imagenet
@@ -156,7 +170,23 @@ class GraphormerRecipe(_Recipe, frozen=True, extra="forbid"):
     masked: float = Field(0.3, ge=0, le=1)
 
 
-Recipe = Annotated[HMRRecipe | PARERecipe | GraphCMRRecipe | GraphormerRecipe, Field(discriminator="kind")]
+class SPINRecipe(_Recipe, frozen=True, extra="forbid"):
+    """SPIN (Kolotouros et al. 2019, ICCV), with a fit of the body in the loop.
+
+    Attributes:
+        fits: how they are made, and which are good enough.
+        prior: of poses, in a folder of the data; with the free body its own is taken.
+        static_fits: folder of files NAME_fits.npy by data set, in a folder of the data; None: all start from the mean.
+    """
+
+    kind: Literal["spin"]
+    network: SPINConfig = SPINConfig()
+    fits: FitLoopSettings = FitLoopSettings()
+    prior: str = "gmm_08.pkl"
+    static_fits: str | None = None
+
+
+Recipe = Annotated[HMRRecipe | SPINRecipe | PARERecipe | GraphCMRRecipe | GraphormerRecipe, Field(discriminator="kind")]
 
 
 class _AnyRecipe(RootModel[Recipe]):

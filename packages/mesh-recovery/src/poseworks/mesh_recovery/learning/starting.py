@@ -83,8 +83,13 @@ def started(recipe: Recipe, build: Callable[[], Made], data: Data) -> tuple[Made
         torch.manual_seed(recipe.training.seed)
         network = build()
     network.preparation = network.preparation.model_copy(update={"size": recipe.size})
-    if recipe.start.network is not None:
-        return network, [_fill(network, recipe.start.network, recipe, data)]
+    if recipe.chosen_network is not None:
+        if recipe.variant.coco and recipe.chosen_network == recipe.start.network:
+            raise ConfigError(
+                f"{recipe.name}: variant.coco has no effect: start.network names one network for all variants. "
+                "Put {variant} into its name."
+            )
+        return network, [_fill(network, recipe.chosen_network, recipe, data)]
     notes = []
     if recipe.variant.coco and recipe.start.coco is None:
         raise ConfigError(f"{recipe.name}: variant.coco needs start.coco, a file of a backbone for body keypoints.")

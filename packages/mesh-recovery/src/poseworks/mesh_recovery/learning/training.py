@@ -13,7 +13,9 @@ from poseworks.mesh_recovery.learning.recipes import (
     HMRRecipe,
     PARERecipe,
     Recipe,
+    SPINRecipe,
 )
+from poseworks.mesh_recovery.learning.spin_task import SPINTask
 from poseworks.mesh_recovery.learning.tasks import GraphCMRTask, GraphormerTask, HMRTask, PARETask, PictureTask
 from poseworks.mesh_recovery.loading import save
 
@@ -23,6 +25,8 @@ def _task(recipe: Recipe, data: str | os.PathLike[str] | None) -> PictureTask[An
     match recipe:
         case HMRRecipe():
             return HMRTask(recipe, data)
+        case SPINRecipe():
+            return SPINTask(recipe, data)
         case PARERecipe():
             return PARETask(recipe, data)
         case GraphCMRRecipe():
