@@ -141,7 +141,7 @@ def full_image_translation(
 
     expect_shape("camera", camera, "... C=3", fix="The last axis is s, tx, ty.")
     expect_shape("box_center", box_center, "... C=2", fix="The last axis is x, y in pixels.")
-    if bool((torch.as_tensor(focal_px) <= 0).any()) or bool((box_size <= 0).any()):
+    if not bool((torch.as_tensor(focal_px) > 0).all()) or not bool((box_size > 0).all()):
         raise ConfigError("focal_px and box_size: expected numbers above 0.")
     middle = box_center.new_tensor(image_size) / 2
     size = box_size * camera[..., 0]
@@ -165,11 +165,14 @@ def perspective_projection(
 
     Raises:
         ShapeError: a shape is another.
+        ConfigError: a focal length that is a number is not above 0.
     """
     import torch
 
     expect_shape("points", points, "... N C=3")
     expect_shape("translation", translation, "... C=3")
+    if isinstance(focal_px, float | int):
+        _expect_above_0(focal_px=focal_px)
     placed = points + translation[..., None, :]
     focal = torch.as_tensor(focal_px, dtype=points.dtype, device=points.device)[..., None, None]
     return focal * placed[..., :2] / placed[..., 2:] + placed.new_tensor(center)

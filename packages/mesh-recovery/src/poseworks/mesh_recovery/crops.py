@@ -32,6 +32,7 @@ Image = NDArray[np.uint8]
 MEAN = (0.485, 0.456, 0.406)  # of R, G, B in 0..1
 STD = (0.229, 0.224, 0.225)
 REFERENCE_PX = 200  # SPIN states the side of a box in this unit
+_MOST = 16  # times the longer side of a picture: no box is larger
 
 # Left and right of SMPL's 24 joints exchanged.
 POSE_MIRROR = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22)
@@ -191,12 +192,16 @@ def crop_pixels(image: Image, center: ArrayLike, scale: float, size: int, rotati
 
     Raises:
         ShapeError: the picture is not (H, W, 3) of uint8.
-        ConfigError: a number is not finite, or the scale or size not positive.
+        ConfigError: a number is not finite, the scale or size not positive, or the square many times the picture.
     """
     _expect_picture(image)
     left, top, right, bottom = pixel_corners(center, scale, size)
     if right <= left or bottom <= top:
         raise ConfigError(f"crop: a square of {REFERENCE_PX * scale:.3g} pixels holds none. State a larger box.")
+    if bottom - top > _most_px(image):  # it is cut out before it is made smaller
+        raise ConfigError(
+            f"crop: a square of {bottom - top} pixels, more than {_MOST} times the picture. State a smaller box."
+        )
     # So that no corner is lost when it is turned: half the diagonal less half the height.
     margin = int(math.hypot(right - left, bottom - top) / 2 - (bottom - top) / 2) if rotation_deg else 0
     square = _cut(image, left - margin, top - margin, right + margin, bottom + margin)
@@ -205,6 +210,11 @@ def crop_pixels(image: Image, center: ArrayLike, scale: float, size: int, rotati
         square = square[margin : len(square) - margin, margin : square.shape[1] - margin]
     pixels = torch.from_numpy(square).permute(2, 0, 1)[None].float()
     return _bytes(F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)[0])
+
+
+def _most_px(image: Image) -> int:
+    """The side of the largest square that is taken for a box around a person."""
+    return int(_MOST * max(image.shape[:2]))
 
 
 def _cut(image: Image, left: int, top: int, right: int, bottom: int) -> Image:
@@ -235,7 +245,7 @@ def crop_box(image: Image, box: ArrayLike, preparation: Preparation) -> tuple[Te
 
     Raises:
         ShapeError: the picture is not (H, W, 3) of uint8, or the box not (4,).
-        DataError: the box is empty, not finite, or outside the picture.
+        DataError: the box is empty, not finite, outside the picture, or many times as large.
     """
     b = np.asarray(box, dtype=np.float64)
     expect_shape("box", b, "C=4", fix="x, y, width, height in pixels.")
@@ -245,6 +255,11 @@ def crop_box(image: Image, box: ArrayLike, preparation: Preparation) -> tuple[Te
     if b[0] >= width or b[1] >= height or b[0] + b[2] <= 0 or b[1] + b[3] <= 0:
         raise DataError(f"box: {b.tolist()} lies outside the picture of {width} x {height}.")
     center, side, size = square[:2], float(square[2]), preparation.size
+    if b[2:].max() < 1 or side > _most_px(image):
+        raise DataError(
+            f"box: {b.tolist()} in a picture of {width} x {height}: expected a person of a pixel at least, and of "
+            f"{_MOST} times the picture at most."
+        )
     if preparation.crop == "affine":
         crop = warp(image, crop_transform(center, side, 0.0, size), size)
     else:

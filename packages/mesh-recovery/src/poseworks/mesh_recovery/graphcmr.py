@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from poseworks.core.errors import ConfigError
+from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.backbones import ResNet, ResNetConfig, expect_images
 from poseworks.mesh_recovery.crops import PIXELS_ORTHOGRAPHIC_224, Preparation
@@ -169,7 +169,13 @@ class ParameterRegressor(nn.Module):
         self.output = nn.Linear(c.hidden, 9 * JOINTS + c.betas)
 
     def matrices(self, vertices: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, V, 3), (V, 3) -> matrices (N, 24, 3, 3) that are no rotations yet, and betas (N, 10)."""
+        """(N, V, 3), (V, 3) -> matrices (N, 24, 3, 3) that are no rotations yet, and betas (N, 10).
+
+        Raises:
+            ShapeError: a single row in training, which the batch norms cannot take.
+        """
+        if self.training and vertices.shape[0] == 1:
+            raise ShapeError("images: 1 in training, but batch norms need 2 or more. Train with a larger batch.")
         x = torch.cat([vertices, reference.expand_as(vertices)], dim=-1).flatten(1)
         out = self.output(self.blocks(F.relu(self.input_norm(self.input(x)))))
         return out[:, : 9 * JOINTS].unflatten(1, (JOINTS, 3, 3)), out[:, 9 * JOINTS :]
@@ -189,9 +195,10 @@ class _OrthogonalFactor(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, a: Tensor) -> Tensor:
-        u, s, vt = torch.linalg.svd(a)
+        known = torch.isfinite(a).all(-1, keepdim=True).all(-2, keepdim=True)  # LAPACK refuses all others
+        u, s, vt = torch.linalg.svd(torch.where(known, a, 0.0))
         ctx.save_for_backward(u, s, vt)
-        factor: Tensor = u @ vt
+        factor: Tensor = torch.where(known, u @ vt, torch.nan)
         return factor
 
     @staticmethod
@@ -205,6 +212,8 @@ class _OrthogonalFactor(torch.autograd.Function):
 
 def nearest_rotation(matrices: Tensor) -> Tensor:
     """(..., 3, 3): U V^T of each matrix's singular value decomposition, times its determinant, so that it is 1.
+
+    A matrix that is not finite gives NaN.
 
     Raises:
         ShapeError: the last axes are not (3, 3).

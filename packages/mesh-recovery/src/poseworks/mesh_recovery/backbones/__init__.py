@@ -65,10 +65,13 @@ def expect_images(images: Tensor, config: ResNetConfig | HRNetConfig) -> None:
     """Nothing, if these are pictures that the backbone can read.
 
     Raises:
-        ShapeError: another shape than (N, 3, H, W), too small, or sides that an HRNet's maps do not divide.
+        ShapeError: another shape than (N, 3, H, W), too small, whole numbers, or sides that an HRNet's maps do not
+            divide.
     """
     fix = "Pictures are normalised and cropped to a person: see `poseworks.mesh_recovery.crops`."
     expect_shape("images", images, f"N C=3 H>={SMALLEST} W>={SMALLEST}", fix=fix)
+    if not images.is_floating_point():
+        raise ShapeError(f"images: expected floating point, got {images.dtype}. {fix}")
     if isinstance(config, HRNetConfig) and (images.shape[2] % SMALLEST or images.shape[3] % SMALLEST):
         raise ShapeError(
             f"images: expected a height and width that {SMALLEST} divides, such as 224 or 256, for an HRNet; "
