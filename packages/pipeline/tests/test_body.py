@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from poseworks.core import write_poses
 from poseworks.core.cli import run as run_command_line
 from poseworks.core.formats.body_npz import write_body_motion
 from poseworks.core.testing import walking_poses
 from poseworks.core.testing_bodies import random_motion
+from poseworks.mesh_recovery import HMR, HMRConfig, ResNetConfig, load
+from poseworks.mesh_recovery.names import published_names
 from poseworks.pipeline.cli import app
 
 Capture = pytest.CaptureFixture[str]
@@ -57,3 +60,28 @@ def test_inspect_says_whose_motion_it_is(body_file: Path, capsys: Capture) -> No
     found = json.loads(capsys.readouterr().out)
     assert (found["what"], found["format"], found["body"], found["people"]) == ("body motion", "body", "free", 2)
     assert found["frames_there"] == [4, 4]
+
+
+def test_networks_of_bodies_are_listed_inspected_and_converted(tmp_path: Path, capsys: Capture) -> None:
+    torch.manual_seed(0)
+    backbone = ResNetConfig(blocks=(1, 1, 1, 1), width=4)
+    network = HMR(HMRConfig(backbone=backbone, feature_size=128, hidden=8))
+    names = published_names("hmr", network.state_dict())
+    tensors = {names[name]: tensor for name, tensor in network.state_dict().items()}
+    torch.save({"state_dict": tensors}, tmp_path / "hmr.pt")
+    assert status("inspect", tmp_path / "hmr.pt", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["method"], found["backbone"]) == ("HMR", "resnet of other sizes")
+    assert status("convert", tmp_path / "hmr.pt", "-o", tmp_path / "hmr") == 0
+    again = load(tmp_path / "hmr")
+    assert isinstance(again, HMR)
+    assert again.config.backbone == backbone
+    tensors.popitem()
+    torch.save({"state_dict": tensors}, tmp_path / "broken.pt")
+    capsys.readouterr()
+    assert status("inspect", tmp_path / "broken.pt", "--json") == 0
+    assert "head.deccam.bias" in json.loads(capsys.readouterr().out)["problem"]
+    assert status("models", "--json") == 0
+    assert {"HMR", "SPIN", "GraphCMR", "PARE"} <= {
+        card["method"] for card in json.loads(capsys.readouterr().out)["models"]
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,6 @@ from poseworks.core.cli import (
     Overwrite,
     Quiet,
     Verbose,
-    make_table,
     print_result,
     remark,
 )
@@ -28,13 +26,8 @@ from poseworks.pipeline.inputs import InputOptions
 from poseworks.pipeline.lifting import LiftChoice
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from poseworks.core import PoseSequence
     from poseworks.pipeline.run import RunResult
     from poseworks.pipeline.steps import ChainConfig
-    from poseworks.skeleton_action.timeline import Timeline
-    from poseworks.temporal.harm import BeforeAfter, HarmReport
 
 DEMO_FOLDER = Path("poseworks-demo")
 
@@ -59,11 +52,12 @@ def demo(
 ) -> None:
     """A shipped clip of a walking woman: found, smoothed, her actions, 3D, as poses files and report.html."""
     from poseworks.pipeline.demonstration import demo as run_demo
+    from poseworks.pipeline.showing import show
 
     folder = DEMO_FOLDER if output is None else output
     chain = _Wanted(config, None, None, False, actions, lifting).chain(1.0, 1, unswap=False)
     result = run_demo(folder, chain, overwrite=overwrite or output is None, quiet=quiet or json)
-    _show(result, json=json, quiet=quiet)
+    show(result, json=json, quiet=quiet)
 
 
 def run(
@@ -93,13 +87,15 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """The people in a recording, or poses of any known format: smoothed, actions, in 3D; files and report.html."""
+    from poseworks.pipeline.showing import show
+
     wanted = _Wanted(config, model, filter, guard, actions, lifting)
     options = {"overwrite": overwrite, "device": device, "quiet": quiet or json}
     if asked.kind(input) == "recording":
         result = _run_recording(input, output, video, wanted, asked, options)
     else:
         result = _run_poses(Path(input), output, video, wanted, asked, options)
-    _show(result, json=json, quiet=quiet)
+    show(result, json=json, quiet=quiet)
 
 
 def convert(
@@ -125,6 +121,7 @@ def convert(
     from poseworks.core.files import refuse_existing
     from poseworks.core.inspection import poses_facts
     from poseworks.core.verbs import convert_checkpoint
+    from poseworks.pipeline.showing import line_of
     from poseworks.pipeline.weights import is_named_as_weights, load_weights
 
     if motion_format(input) is not None:
@@ -161,7 +158,7 @@ def convert(
         if approximated:
             remark(f"approximated joints: {', '.join(approximated)}", quiet=quiet)
     write_poses(poses, output, format=to_format, overwrite=overwrite)
-    print_result({"output": output, **poses_facts(poses)}, json=json, text=f"{output}: {_line(poses)}", quiet=quiet)
+    print_result({"output": output, **poses_facts(poses)}, json=json, text=f"{output}: {line_of(poses)}", quiet=quiet)
 
 
 def inspect(
@@ -183,10 +180,11 @@ def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False
     from poseworks.core.verbs import show_models
     from poseworks.keypoints.models import model_cards as detectors
     from poseworks.lifting.models import model_cards as lifters
+    from poseworks.mesh_recovery.models import model_cards as recoverers
     from poseworks.skeleton_action.models import model_cards as recognizers
     from poseworks.temporal.models import model_cards as smoothers
 
-    show_models([*detectors(), *smoothers(), *lifters(), *recognizers()], json=json, quiet=quiet)
+    show_models([*detectors(), *smoothers(), *lifters(), *recognizers(), *recoverers()], json=json, quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -274,76 +272,3 @@ def _run_poses(
     unswap = not is_repaired(poses.history) if asked.unswap is None else asked.unswap
     chain = wanted.chain(poses.fps, sampled_every(poses.history), unswap, poses.num_dims)
     return run_chain(poses, output, chain, video=video, title=(video or path).name, **options)
-
-
-def _show(result: RunResult, *, json: bool, quiet: bool) -> None:
-    """Short tables of what smoothing did and of actions, what was lifted, notes and paths."""
-    from poseworks.core.inspection import poses_facts
-    from poseworks.skeleton_action.timeline import timelines_as_tree
-
-    for note in result.notes:
-        remark(f"note: {note}", quiet=quiet)
-    harms = {"": result.harm, " in 3D": result.lifted_harm}
-    text: list[Any] = [_harm_table(harm, where) for where, harm in harms.items() if harm is not None]
-    if result.timelines:
-        text.append(_actions_table(result.timelines))
-    if result.lifted is not None:
-        text.append(f"in 3D: {_line(result.lifted)}")
-    text.append("\n".join(f"{name:>13}  {path}" for name, path in result.files.items()))
-    lifted = None if result.lifted is None else {**poses_facts(result.lifted), "harm": result.lifted_harm}
-    actions = None if result.timelines is None else timelines_as_tree(result.timelines)
-    values = {
-        "files": result.files, "harm": result.harm, "lifted": lifted, "actions": actions, "notes": result.notes
-    }  # fmt: skip
-    print_result(values, json=json, text=text, quiet=quiet)
-
-
-def _harm_table(harm: HarmReport, where: str) -> Table:
-    """What smoothing did to each person."""
-    unit = harm.unit
-    rows: list[tuple[object, ...]] = []
-    for person in harm.people:
-        who = f"person {person.person}: " if len(harm.people) > 1 else ""
-        rows += [
-            (f"{who}acceleration ({unit}/frame²)", *_pair(person.acceleration)),
-            (f"{who}jerk ({unit}/frame³)", *_pair(person.jerk)),
-        ]
-        if person.bone_length_spread.before is not None:
-            rows.append((f"{who}bone-length spread", *_pair(person.bone_length_spread)))
-        if person.foot_slide.before is not None:
-            rows.append((f"{who}foot slide ({unit}/s)", *_pair(person.foot_slide)))
-        kept = None if person.power_kept is None else f"{100 * person.power_kept:.0f} %"
-        rows += [
-            (f"{who}moved, mean ({unit})", None, person.displacement_mean, ""),
-            (f"{who}1-6 Hz power kept", None, kept, ""),
-            (f"{who}verdict", None, person.verdict, ""),
-        ]
-    shown = [
-        tuple("" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}" for cell in row) for row in rows
-    ]
-    return make_table(where.strip(), ("measure", "before", "after", "change"), shown)
-
-
-def _actions_table(timelines: Sequence[Timeline]) -> Table:
-    """What was recognized when."""
-    from poseworks.skeleton_action.report import SEGMENT_COLUMNS, segment_rows
-
-    shown = [
-        (who, f"{begin:.1f}", f"{end:.1f}", label, "" if value is None else f"{value:.2f}")
-        for who, begin, end, label, value in segment_rows(timelines)
-    ]
-    return make_table("actions", SEGMENT_COLUMNS, shown)
-
-
-def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:
-    from poseworks.temporal.report import change
-
-    return pair.before, pair.after, change(pair)
-
-
-def _line(poses: PoseSequence) -> str:
-    people = "1 person" if poses.num_people == 1 else f"{poses.num_people} people"
-    return (
-        f"{people}, {poses.num_frames} frames at {poses.fps:g} fps, {poses.skeleton} "
-        f"({poses.num_joints} joints), {poses.num_dims}D {poses.unit}, {poses.frame} frame"
-    )

@@ -28,6 +28,8 @@ def methods() -> Iterator[Method]:
     """The methods that have networks in torch."""
     from poseworks.lifting import inspection as of_lifting
     from poseworks.lifting import loading as lifting
+    from poseworks.mesh_recovery import inspection as of_bodies
+    from poseworks.mesh_recovery import loading as bodies
     from poseworks.skeleton_action import inspection as of_actions
     from poseworks.skeleton_action import loading as actions
     from poseworks.temporal import inspection as of_temporal
@@ -36,17 +38,21 @@ def methods() -> Iterator[Method]:
     yield Method(temporal.shipped_models(), of_temporal.inspect_file, temporal.load, temporal.save)
     yield Method(lifting.shipped_models(), of_lifting.inspect_file, lifting.load, lifting.save)
     yield Method(actions.shipped_models(), of_actions.inspect_file, actions.load, actions.save)
+    yield Method(bodies.shipped_models(), of_bodies.inspect_file, bodies.load, bodies.save)
 
 
 def is_named_as_weights(name: str) -> bool:
     """Whether it is a shipped name, a saved folder, or has a suffix that neither poses nor recordings have."""
     from poseworks.lifting.models import shipped_models as lifters
+    from poseworks.mesh_recovery.models import shipped_models as recoverers
     from poseworks.skeleton_action.models import shipped_models as recognizers
     from poseworks.temporal.models import shipped_models as smoothers
 
     path = Path(name)
     saved = path.is_dir() and ((path / "config.json").is_file() or any(path.glob("*.index")))
-    return saved or path.suffix.lower() in _SUFFIXES or name in (*lifters(), *smoothers(), *recognizers())
+    return (
+        saved or path.suffix.lower() in _SUFFIXES or name in (*lifters(), *smoothers(), *recognizers(), *recoverers())
+    )
 
 
 def inspect_weights(path: Path, reading: ReadOptions) -> dict[str, Any]:
@@ -65,10 +71,12 @@ def inspect_weights(path: Path, reading: ReadOptions) -> dict[str, Any]:
         if "problem" not in facts:
             return facts
         with_faults.append(facts)
-    recognised = [facts for facts in with_faults if facts.get("looks_like", _UNKNOWN) != _UNKNOWN]
-    if with_faults:
-        return (recognised or with_faults)[0]
-    raise _joined(errors)
+    if not with_faults:
+        raise _joined(errors)
+    said = [facts.get("looks_like", _UNKNOWN) for facts in with_faults]
+    # What one method alone says, it knows; the others then give the general hint that any would.
+    best = min(range(len(said)), key=lambda n: (said[n] == _UNKNOWN, said.count(said[n])))
+    return with_faults[best]
 
 
 def load_weights(path: Path) -> tuple[Any, Callable[..., None]]:
