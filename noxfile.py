@@ -54,12 +54,13 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.session(python=PYTHONS, tags=["ci"])
 @nox.parametrize("package", list(PACKAGES))
 def tests(session: nox.Session, package: str) -> None:
-    """A package's tests where it and what it declares are installed, and nothing else."""
+    """A package's tests where it and what it declares are installed, and nothing else; long ones on one Python."""
     apart = {"core": ("--no-extra", "smplx"), "lifting": ("--no-extra", "tensorflow")}  # sessions of their own
     extras = ["--all-extras", *apart.get(package, ())]
     sync(session, "--package", PACKAGES[package], *extras)
     install_group(session, "test")
-    pytest(session, f"packages/{package}/tests")
+    which = () if session.python == PYTHONS[0] else ("-m", "not long")
+    pytest(session, f"packages/{package}/tests", *which)
 
 
 @nox.session(python=PYTHONS[:1], tags=["ci"])

@@ -118,6 +118,7 @@ def _frames(runs: list[list[int]]) -> list[int]:
     return [frame for first, last in runs for frame in range(first, last + 1)]
 
 
+@pytest.mark.long
 class TestTwoPeople:
     """A woman walks along the lower part of the picture, from right to left; a man exercises in the upper part, goes
     out of sight and comes back below, from left to right.
@@ -198,6 +199,7 @@ COPIES: dict[str, tuple[Callable[[Rgb], Rgb], Callable[[Points], Points], float]
 }  # fmt: skip
 
 
+@pytest.mark.long
 class TestCopies:
     @pytest.mark.parametrize("name", COPIES)
     def test_a_changed_copy_shows_the_same(self, folder: Path, jacks: Rgb, original: Points, name: str) -> None:

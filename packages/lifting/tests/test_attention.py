@@ -74,6 +74,7 @@ def pictures(svg: str) -> list[np.ndarray]:
     return found
 
 
+@pytest.mark.long
 def test_maps_of_the_first_block_equal_the_published_ones() -> None:
     network = EHGFormer(EHGFormerConfig(frames=27)).eval()
     names, tensors = ehgformer_names(network.state_dict()), CASE.state_dict()

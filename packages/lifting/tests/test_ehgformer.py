@@ -59,6 +59,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return 0.5 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_clips_equal_the_published_network(case: ReferenceCase) -> None:
     network, x, expected = published(case), case.inputs["input"], case.outputs

@@ -23,6 +23,7 @@ RAY = Preparation(form="ray", unit_m=0.8, assumed_focal=1.2)
 BOX = RAY.model_copy(update={"form": "box"})
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("network", "preparation", "skeleton", "focal"),

@@ -205,6 +205,7 @@ def test_the_distiller_of_a_training_run(tmp_path: Path) -> None:
 _FREE = ("merge_weight", "joint_label", "hyper_matrix")  # one of them may be missing
 
 
+@pytest.mark.long
 def test_every_key_of_an_ehgformer_that_is_lost_renamed_or_misshapen_is_named(
     tmp_path: Path, as_published: Callable[..., Tensors]
 ) -> None:
@@ -401,6 +402,7 @@ def test_a_saved_original_says_where_it_came_from(tmp_path: Path) -> None:
     assert load(tmp_path / "m", knn=3).config == original.config
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "network",
     [tiny_lcn(), tiny_lcn(in_features=3, mask_type="locally_connected_learnable"), tiny_ehgformer(frames=12)],

@@ -61,6 +61,7 @@ def test_the_loss_is_that_of_a_person_of_stated_size(tmp_path: Path) -> None:
     assert "unit_m R^T (y_j - y_pelvis)" in full["after"]
 
 
+@pytest.mark.long
 def test_the_verb_says_what_8_bits_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     save(EHGFormer(EHGFormerConfig(frames=8, width=16, blocks=1, heads=2)), tmp_path / "m")

@@ -68,6 +68,7 @@ def test_inspect_convert_and_export(original: Path, tmp_path: Path, capsys: pyte
     assert not list(tmp_path.glob("x*"))
 
 
+@pytest.mark.long
 def test_export_writes_a_file_for_volumes_and_one_for_keypoints(
     small_network: SlowOnly, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

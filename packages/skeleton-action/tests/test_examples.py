@@ -35,6 +35,7 @@ def model(network: X3DShallow, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("stream", "flavour", "frames", "threshold"),
     [("joint", "mmaction", 30, None), ("limb", "pyskl", 60, 9.0), ("joint", "pyskl", 120, -9.0)],

@@ -217,6 +217,7 @@ def test_damaged_checkpoints_are_errors(tmp_path: Path) -> None:
     assert refused > 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
 def test_onnx_gives_what_torch_gives(
     tmp_path: Path, config: SlowOnlyConfig | X3DShallowConfig | C3DLightConfig
@@ -238,6 +239,7 @@ def test_onnx_gives_what_torch_gives(
         export_onnx(network, tmp_path / "x.onnx")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stream", ["joint", "limb"])
 def test_onnx_that_takes_keypoints(tmp_path: Path, stream: Any) -> None:
     pytest.importorskip("onnxruntime")

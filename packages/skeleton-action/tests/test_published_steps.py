@@ -17,6 +17,7 @@ from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
 REFERENCE = Path(__file__).parent / "reference"
 
 
+@pytest.mark.long
 def test_a_step_is_that_of_the_published_code() -> None:
     case = json.loads((REFERENCE / "train_steps.json").read_text())
     network = SlowOnly(SlowOnlyConfig(dropout=0)).double().train()

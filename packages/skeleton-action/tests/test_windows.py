@@ -185,6 +185,7 @@ def test_progress_adds_up_to_one(small_network: SlowOnly) -> None:
     assert sum(shares) == pytest.approx(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", reference_cases(REFERENCE, "end_to_end_*"), ids=lambda case: case.name)
 def test_probabilities_are_the_published_ones(case: ReferenceCase) -> None:
     manifest = case.manifest

@@ -14,6 +14,7 @@ from poseworks.temporal import apply_windows, export_onnx, load
 EXAMPLE = Path(__file__).parents[1] / "examples" / "smooth_with_onnxruntime.py"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_onnxruntime_and_numpy_smooth_a_file_as_the_package_does(tmp_path: Path) -> None:
     network = load("smoothnet-general-w32")

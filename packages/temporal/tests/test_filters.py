@@ -176,6 +176,7 @@ def test_a_constant_stays_and_channels_do_not_mix(smoother: Filter) -> None:
 # --- look-ahead -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @every_kind
 @settings(max_examples=15, deadline=None)
 @given(frames=st.integers(1, 40), look_ahead=st.integers(0, 15) | st.just(200), seed=st.integers(0, 99))

@@ -254,6 +254,7 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path: Path) -> None:
             load(tmp_path / "m")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["smoothnet", "deciwatch", "one-channel deciwatch"])
 def test_onnx_gives_what_torch_gives(tmp_path: Path, kind: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -41,6 +41,7 @@ def check(body: BodyData, arrays: dict[str, Any]) -> None:
     assert_array_equal(body.faces, arrays["f"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_official_pickles(arrays: dict[str, Any], tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "basicModel_f_lbs_10_207_0_v1.0.0.pkl"
@@ -60,6 +61,7 @@ def test_npz_with_other_keys_and_a_signed_tree(arrays: dict[str, Any], tmp_path:
     assert read_body(path, "male").info.gender == "male"
 
 
+@pytest.mark.long
 def test_300_directions_of_which_as_many_are_kept_as_asked_for(arrays: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "SMPL_NEUTRAL.npz"
     more = np.concatenate((arrays["shapedirs"], np.zeros((6890, 3, 290))), axis=2)

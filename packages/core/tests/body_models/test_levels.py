@@ -44,6 +44,7 @@ def test_a_small_mesh(small: MeshLevels) -> None:
         assert_allclose(values[values > 0], 1 / 5)
 
 
+@pytest.mark.long
 def test_the_free_bodys_levels() -> None:
     levels, body = mesh_levels("free"), free_body()
     assert levels.sizes == (6890, 1723, 431)

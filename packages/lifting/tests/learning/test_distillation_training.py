@@ -129,6 +129,7 @@ def test_the_loss_is_that_of_the_label_and_the_weighted_three(teacher_file: Path
     assert set(losses) == {*parts, "space", "time", "generation"}
 
 
+@pytest.mark.long
 def test_the_teacher_is_in_eval_mode_takes_no_gradient_and_never_changes(teacher_file: Path, tmp_path: Path) -> None:
     made = task(teacher_file)
     teacher, student = copied(made.teacher), copied(made.network)

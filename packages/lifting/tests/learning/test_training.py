@@ -112,6 +112,7 @@ def test_the_verb_trains(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 SHARED = (*CLIPS_SMALL, "network.drop_path=0.0", "flip=false")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_two_processes_share_the_clips_of_each_batch(data: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

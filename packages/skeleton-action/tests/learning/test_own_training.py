@@ -171,6 +171,7 @@ def test_a_pose_that_is_held_is_no_exercise() -> None:
     np.testing.assert_array_equal(positions, np.repeat(clip[15:16], 31, axis=0))
 
 
+@pytest.mark.long
 def test_training_learns_calibrates_and_is_repeatable(data: Path, tmp_path: Path) -> None:
     first, second = (
         train_recipe("x3d-shallow-open-start", tmp_path / name, data=data, overrides=TINY, quiet=True) for name in "ab"

@@ -109,6 +109,7 @@ def test_epochs_repeats_and_drops_of_the_rate(small_recipe: Path, walks: Path) -
     assert sorted(seen) == sorted([*range(12)] * 2)
 
 
+@pytest.mark.long
 def test_few_passes_are_said_unless_it_begins_with_weights(small_recipe: Path, walks: Path, tmp_path: Path) -> None:
     data = read_data_set(walks, "train")
 
