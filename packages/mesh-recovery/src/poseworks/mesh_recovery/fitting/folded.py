@@ -60,6 +60,7 @@ class FoldedPoints:
         share: (n, 24) b above.
         correctives: (207, n, 24, 3) what each number of R - I adds to c; None: the body has no such.
         moved_by: joints whose turn moves a point.
+        num_betas: the first shape directions, of the body; behind them come offsets.
     """
 
     def __init__(self, body: SMPL, joints: NamedJoints) -> None:
@@ -77,6 +78,7 @@ class FoldedPoints:
         rest = torch.cat((body.joint_template[None], body.joint_shapedirs.reshape(-1, JOINTS, 3))).double()
         self.rest = rest.float()
         self.local = (folded[:count] - share[None, :, :, None] * rest[:, None]).float()
+        self.num_betas = body.num_betas
         self.share = (share + joints.from_joints[:, :JOINTS]).float()
         self.correctives = folded[count:].float() if len(folded) > count else None
         self._below = _descendants()

@@ -9,7 +9,7 @@ complement, so that a step costs one small factorisation a frame:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +71,12 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.root)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Poses]) -> Poses:
+        """The frames of several poses of one shape."""
+        names = ("root", "pose", "transl")
+        return cls(parts[0].shape, *(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
     def where(self, kept: Tensor, other: Poses) -> Poses:
         """These in the frames that are `kept`, (N,), else the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-_TRUNK = ("spine", "belly", "thorax", "mid_shoulder", "neck", "head_top", "face")
+TRUNK = ("spine", "belly", "thorax", "mid_shoulder", "neck", "head_top", "face")
 _AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 Direction = Mapping[int, tuple[float, float, float]]
@@ -21,7 +21,7 @@ def offset_directions(names: Sequence[str], mirrored: Sequence[str] = ("shoulder
         mirrored: pairs that may be moved, without their side.
     """
     index = {name: place for place, name in enumerate(names)}
-    directions: list[Direction] = [{index[name]: axis} for name in _TRUNK if name in index for axis in _AXES[1:]]
+    directions: list[Direction] = [{index[name]: axis} for name in TRUNK if name in index for axis in _AXES[1:]]
     for pair in mirrored:
         left, right = (index.get(f"{side}_{pair}") for side in ("left", "right"))
         if left is None or right is None:

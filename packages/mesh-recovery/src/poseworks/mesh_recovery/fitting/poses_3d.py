@@ -7,46 +7,44 @@ shape held, first each by itself and then all at once, smoothly.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from poseworks.core.body_models import SMPL, BodyMotion, load_body
+from poseworks.core.body_models import SMPL, load_body
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.gaps import Piece, runs
 from poseworks.core.notes import Notes, some
-from poseworks.core.poses import PoseSequence, history_entry
-from poseworks.core.rotations import matrix_to_axis_angle
+from poseworks.core.poses import PoseSequence
 from poseworks.mesh_recovery.fitting.fitted import Fitted
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
-from poseworks.mesh_recovery.fitting.least_squares import FrameFit, Poses, chunks
-from poseworks.mesh_recovery.fitting.offsets import offset_directions
+from poseworks.mesh_recovery.fitting.least_squares import FrameFit, Poses
+from poseworks.mesh_recovery.fitting.offsets import TRUNK, offset_directions
+from poseworks.mesh_recovery.fitting.results import Solved, fitted
 from poseworks.mesh_recovery.fitting.smooth_steps import Smoothness, solve_smoothly
 from poseworks.mesh_recovery.fitting.start_3d import posed_from
-from poseworks.mesh_recovery.fitting.terms import NearPoints, TowardsRest, rest_pulls, wrong_bends
+from poseworks.mesh_recovery.fitting.terms import NearPoints, TowardsRest, rest_pulls
 from poseworks.mesh_recovery.named_joints import NamedJoints
 
 Up = Literal["y", "-y", "z"]
 Array = NDArray[np.float64]
 
-_TO_Y_UP = {
+TO_Y_UP = {
     "y": np.eye(3),
     "-y": np.diag([1.0, -1.0, -1.0]),
     "z": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]]),
 }
-_TRUNK = ("spine", "belly", "thorax", "mid_shoulder", "neck", "head_top", "face")
 
 _SCALE = 0.02  # metres: an error of this size costs a half
 _BEND = 2.0  # scales beyond which an error counts linearly
 _TRUNK_WEIGHT = 0.5
 _BETAS = 0.1
 _OFFSETS = 1.0
-_SMOOTHNESS = Smoothness(points=300.0, angles=0.3)  # at 30 frames per second
-_SHAPE_FRAMES = 96
+SMOOTHNESS = Smoothness(points=300.0, angles=0.3)  # at 30 frames per second
+SHAPE_FRAMES = 96
 _LONGEST_GAP_S = 0.5
 _LEAST_POINTS = 4
 
@@ -81,23 +79,24 @@ def fit_3d(
     if named.unknown:
         notes.add(f"the body has no {some(named.unknown)}: left out")
     notes.uneven("fitted")
-    solved: list[_Solved | None] = []
+    solved: list[Solved | None] = []
     for row in range(poses.num_people):
-        person = _Person(metres[row] @ turn.T, poses.confidence[row], named)
+        person = Person(metres[row] @ turn.T, poses.confidence[row], named)
         pieces = person.pieces(poses.fps)
         if not pieces:
             notes.add(f"{notes.name(row)}: no frame with {_LEAST_POINTS} joints that the body has: not fitted")
-        solved.append(_solved(body, person, pieces, poses.fps) if pieces else None)
+        solved.append(solved_3d(body, person, pieces, poses.fps) if pieces else None)
         advance(1 / poses.num_people)
     if not any(solved):
         raise DataError(
             f"poses: nobody has {_LEAST_POINTS} joints in a frame that the body has. Expected joints such as hips, "
             "knees and shoulders, under the names of poseworks.core.skeletons."
         )
-    return _fitted(poses, body, named, solved, turn, notes)
+    towards = None if poses.frame == "camera" else next(up for up, to in TO_Y_UP.items() if np.array_equal(to, turn))
+    return fitted(poses, body, solved, turn, notes, {"from": "joints in space", "up": towards})
 
 
-class _Person:
+class Person:
     """One person's joints, those that the body has and that are ever observed.
 
     Attributes:
@@ -113,7 +112,7 @@ class _Person:
         self.names = tuple(named.names[place] for place in self.places)
         target = np.where(seen[..., None], metres, np.nan)[:, self.places]
         self.target = torch.tensor(target, dtype=torch.float32)
-        share = np.where(np.isin(self.names, _TRUNK), _TRUNK_WEIGHT, 1.0)
+        share = np.where(np.isin(self.names, TRUNK), _TRUNK_WEIGHT, 1.0)
         self.weight = torch.tensor(confidence[:, self.places] ** 2 * share, dtype=torch.float32)
 
     @property
@@ -139,29 +138,10 @@ class _Person:
         return torch.from_numpy(filled)
 
 
-@dataclass(frozen=True, eq=False)
-class _Solved:
-    """One person's fit in F frames.
-
-    Attributes:
-        person: who.
-        frames: (F,) their numbers.
-        poses: of them.
-        points: (F, n, 3) the body's joints, moved beside it as the person's are.
-        joints: (F, n, 3) the body's joints.
-    """
-
-    person: _Person
-    frames: NDArray[np.intp]
-    poses: Poses
-    points: Tensor
-    joints: Tensor
-
-
-def _solved(body: SMPL, person: _Person, pieces: tuple[Piece, ...], fps: float) -> _Solved:
+def solved_3d(body: SMPL, person: Person, pieces: tuple[Piece, ...], fps: float) -> Solved:
+    """The fit of one person in the frames of `pieces`."""
     offsets = offset_directions(person.names)
-    plain = FoldedPoints(body, NamedJoints(body, person.names))
-    points = plain.with_offsets(offsets)
+    points = FoldedPoints(body, NamedJoints(body, person.names)).with_offsets(offsets)
     pull = torch.tensor([_BETAS] * body.num_betas + [_OFFSETS] * len(offsets))
     towards_rest = TowardsRest(rest_pulls(points.moved_by))
     target, filled = person.target, person.filled()
@@ -170,108 +150,24 @@ def _solved(body: SMPL, person: _Person, pieces: tuple[Piece, ...], fps: float) 
         near = NearPoints(target[frames], person.weight[frames], _SCALE, _BEND)
         return FrameFit(points, near, (towards_rest,), pull)
 
-    enough = np.flatnonzero(person.enough)
-    chosen = enough[np.unique(np.linspace(0, len(enough) - 1, _SHAPE_FRAMES).round().astype(int))]
+    chosen = spread(np.flatnonzero(person.enough))
     poses = posed_from(points, person.names, filled[chosen], torch.zeros(len(pull)))
     fit(chosen).solve(poses, 12, free_shape=True, enough=3e-3)
-    shape = poses.shape
-
-    smoothness = _SMOOTHNESS.at(fps)
-    parts = []
+    shape, parts = poses.shape, []
     for start, stop in pieces:
         frames = np.arange(start, stop)
         piece_fit, part = fit(frames), posed_from(points, person.names, filled[frames], shape)
         piece_fit.solve(part, 12)
-        solve_smoothly(piece_fit, part, smoothness, 4)
+        solve_smoothly(piece_fit, part, SMOOTHNESS.at(fps), 4)
         parts.append(part)
-    whole = Poses(shape, *(torch.cat([getattr(part, name) for part in parts]) for name in ("root", "pose", "transl")))
-    count = len(plain.rest) - 1
-    bare = Poses(shape[:count], whole.root, whole.pose, whole.transl)
-    return _Solved(
-        person,
-        np.concatenate([np.arange(*piece) for piece in pieces]),
-        bare,
-        _places(points, whole),
-        _places(plain, bare),
-    )
+    frames = np.concatenate([np.arange(*piece) for piece in pieces])
+    return Solved(points, person.names, person.places, frames, Poses.joined(parts), target[frames])
 
 
-def _places(points: FoldedPoints, poses: Poses) -> Tensor:
-    """(N, n, 3)."""
-    return torch.cat(
-        [
-            points.place(poses.shape, part.rotations(), part.transl).points
-            for part in (poses[frames] for frames in chunks(len(poses)))
-        ]
-    )
-
-
-def _fitted(
-    poses: PoseSequence,
-    body: SMPL,
-    named: NamedJoints,
-    solved: list[_Solved | None],
-    turn: Array,
-    notes: Notes,
-) -> Fitted:
-    """The result, in the input's people and frames."""
-    people, frames = poses.positions.shape[:2]
-    root, transl = (np.full((people, frames, 3), np.nan, np.float32) for _ in range(2))
-    body_pose = np.full((people, frames, 23, 3), np.nan, np.float32)
-    betas = np.zeros((people, body.num_betas), np.float32)
-    positions = np.full(poses.positions.shape, np.nan, np.float32)
-    back = turn * (1000 if poses.unit == "mm" else 1)
-    for row, part in enumerate(solved):
-        if part is None:
-            continue
-        root[row, part.frames] = matrix_to_axis_angle(part.poses.root).numpy()
-        body_pose[row, part.frames] = part.poses.pose.reshape(-1, 23, 3).numpy()
-        transl[row, part.frames] = part.poses.transl.numpy()
-        betas[row] = part.poses.shape.numpy()
-        positions[row, part.frames[:, None], part.person.places] = part.joints.numpy() @ back
-    up = next(name for name, matrix in _TO_Y_UP.items() if np.array_equal(matrix, turn))
-    settings = {"from": "joints in space", "body": body.info.name, "up": None if poses.frame == "camera" else up}
-    entry = history_entry("fit", "poseworks-mesh-recovery", settings)
-    history = (*poses.history, entry)
-    motion = BodyMotion(
-        global_orient=root,
-        body_pose=body_pose,
-        transl=transl,
-        betas=betas,
-        fps=poses.fps,
-        body="free" if body.info.name == "free" else "smpl",
-        gender=body.info.gender,
-        frame="camera" if poses.frame == "camera" else "world",
-        times=poses.times,
-        person_ids=poses.person_ids,
-        history=history,
-    )
-    figures = tuple(_figures(poses, row, part, body) for row, part in enumerate(solved))
-    shown = poses.replace(positions=positions, history=history)
-    return Fitted(motion, shown, notes.sentences(), figures)
-
-
-def _figures(poses: PoseSequence, row: int, part: _Solved | None, body: SMPL) -> dict[str, Any]:
-    """What is told of a person: how far the body's joints lie from those given, and how the person is built."""
-    person = row if poses.person_ids is None else int(poses.person_ids[row])
-    if part is None:
-        return {"person": person, "frames": 0}
-    target = part.person.target[part.frames]
-    seen = target.isfinite().all(-1)
-    error = 1000 * torch.linalg.vector_norm(part.points - target, dim=-1)[seen]
-    aside = torch.linalg.vector_norm(part.points - part.joints, dim=-1)[0]
-    height = body.rest_vertices(part.poses.shape)[:, 1]
-    return {
-        "person": person,
-        "frames": len(part.frames),
-        "mean_mm": float(error.mean()),
-        "p95_mm": float(error.quantile(0.95)) if len(error) < 1 << 24 else float("nan"),
-        "stature_m": float(height.max() - height.min()),
-        "beside_the_body_mm": {
-            name: round(1000 * float(far)) for name, far in zip(part.person.names, aside, strict=True) if far > 1e-3
-        },
-        "bent_the_wrong_way": wrong_bends(part.poses.pose),
-    }
+def spread(frames: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `SHAPE_FRAMES` of the frames, evenly spread: the shape of a person is found from these."""
+    places = np.unique(np.linspace(0, len(frames) - 1, SHAPE_FRAMES).round().astype(np.intp))
+    return np.asarray(frames[places])
 
 
 def _turn(poses: PoseSequence, up: Up | None) -> Array:
@@ -280,13 +176,13 @@ def _turn(poses: PoseSequence, up: Up | None) -> Array:
     Raises:
         ConfigError: another `up`, or one beside a camera.
     """
-    if up is not None and up not in _TO_Y_UP:
-        raise ConfigError(f"up: expected one of {', '.join(_TO_Y_UP)}, got {up!r}.")
+    if up is not None and up not in TO_Y_UP:
+        raise ConfigError(f"up: expected one of {', '.join(TO_Y_UP)}, got {up!r}.")
     if poses.frame == "camera":
         if up is not None:
             raise ConfigError("up: the poses lie in a camera's axes, where the bodies stay. Leave it out.")
         return np.eye(3)
-    return _TO_Y_UP[up or ("z" if poses.frame == "world" else "-y")]
+    return TO_Y_UP[up or ("z" if poses.frame == "world" else "-y")]
 
 
 def _metres(poses: PoseSequence) -> Array:
