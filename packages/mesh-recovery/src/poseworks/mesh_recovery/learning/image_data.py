@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +74,16 @@ class ImageData:
     def joint_names(self) -> tuple[str, ...]:
         """Of the J joints."""
         return joints_of(self.convention)
+
+    def unlabelled(self, share: float) -> ImageData:
+        """The same people, of the last of whom, this share of all, the keypoints alone are known."""
+        if not share:
+            return self
+        first = len(self) - round(share * len(self))
+        hidden = {name: getattr(self, name).clone() for name in ("joints", "pose", "betas", "has_body")}
+        for x in hidden.values():
+            x[first:] = 0
+        return replace(self, **hidden)
 
     def image(self, index: int) -> Image:
         """(H, W, 3) RGB, the picture of one person.

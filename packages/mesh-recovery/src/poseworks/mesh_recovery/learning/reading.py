@@ -39,12 +39,14 @@ class DataSetSettings(BaseModel, frozen=True, extra="forbid"):
         file: HumanData or SPIN's npz, in a folder of data or in its ``preprocessed_datasets``, as toolboxes have it.
         folder: of its pictures, in a folder of data or in its ``datasets``; None: the file's own.
         ratio: share of the samples, among all ratios.
+        unlabelled: share of its people, its last rows, of whom the keypoints alone are used.
     """
 
     name: str
     file: str
     folder: str | None = None
     ratio: float = Field(1.0, gt=0)
+    unlabelled: float = Field(0.0, ge=0, le=1)
 
 
 class DataSettings(BaseModel, frozen=True, extra="forbid"):
@@ -104,7 +106,10 @@ def find_data(settings: DataSettings, data: str | os.PathLike[str] | None = None
             f"training data: {', '.join(missing)}: not found in {where_looked(roots)}. Name the folder that holds them "
             "with --data or POSEWORKS_DATA; their licences want you to get them from their makers."
         )
-    return tuple(read_image_data(file, folder, settings.convention, each.name) for each, file, folder in found)
+    return tuple(
+        read_image_data(file, folder, settings.convention, each.name).unlabelled(each.unlabelled)
+        for each, file, folder in found
+    )
 
 
 def _first(roots: Sequence[Path], name: str, *below: str) -> Path | None:
