@@ -75,6 +75,7 @@ def test_meshes_equal_the_published_network(
     assert_equal(found, published.outputs)
 
 
+@pytest.mark.long
 @torch.no_grad()
 def test_pictures_give_the_meshes_of_the_published_network(
     transformer: MeshTransformer, case: Case, mesh: BodyMesh

@@ -109,6 +109,7 @@ def small_changes(**training: int) -> list[str]:
     return [*SMALL, *(f"training.{name}={value}" for name, value in training.items())]
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_equal_weights_and_fits(
     rendered_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
