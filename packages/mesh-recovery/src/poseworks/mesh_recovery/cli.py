@@ -9,10 +9,13 @@ from poseworks.core.cli import main as run_command_line
 from poseworks.core.cli import make_app
 
 _VERBS = {
+    "recover": "The bodies of the people in a recording, found by one of the networks frame by frame.",
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
     "inspect": "What a file is: poses, or a checkpoint with its method, variant and sizes.",
     "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
     "evaluate": "A published protocol on data in the published layout: errors beside the claim.",
+    "train": "Trains by a recipe: a row of the study by its name, or a TOML file.",
+    "build": "Rendered pictures of the free body, as a data set to train with.",
     "export": "A model as ONNX, verified at other sizes before the file appears.",
 }
 

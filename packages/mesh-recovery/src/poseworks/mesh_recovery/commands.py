@@ -10,7 +10,10 @@ from cyclopts import Parameter
 
 from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
+from poseworks.core.train_command import train_verb
+from poseworks.mesh_recovery.recover_command import RecoverOptions
 
+Recording = Annotated[Path, Parameter(help="A video, a folder of pictures, or one picture.")]
 Source = Annotated[str, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
 
 
@@ -132,3 +135,53 @@ def evaluate(
 
     asked = Options(data, pictures, body, mesh, protocol, true_gender, per_joint, batch, device)
     run_evaluate(model, asked, json=json, quiet=quiet)
+
+
+train = train_verb("poseworks.mesh_recovery.learning.training")
+
+
+def build(
+    *inputs: Annotated[Path, Parameter(name="INPUT", help="Body motion (.npz). None: poses of the free pose prior.")],
+    output: Output,
+    count: Annotated[int, Whole, Parameter(help="Pictures.")] = 1000,
+    size: Annotated[int, Whole, Parameter(help="Side of a picture in pixels.")] = 128,
+    seed: Annotated[int, Whole, Parameter(help="Picture n follows from this and n.")] = 0,
+    backgrounds: Annotated[
+        Path | None, Parameter(help="Folder of photos to show behind people. Default: backgrounds are made up.")
+    ] = None,
+    workers: Annotated[int, Whole, Parameter(help="Processes that draw. Default: this one alone.")] = 0,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Rendered pictures of the free body, for `train` and `evaluate` without licensed data.
+
+    OUTPUT is a folder with rendered.npz (HumanData, whose pose and betas are the free body's) and the pictures.
+    """
+    from poseworks.mesh_recovery.build_command import Options, run_build
+
+    asked = Options(output, count, size, seed, backgrounds, workers, overwrite)
+    run_build(inputs, asked, json=json, quiet=quiet)
+
+
+def recover(
+    source: Recording,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="Body motion: .npz, .glb, .bvh or .obj.")],
+    model: Annotated[
+        str | None,
+        Parameter(help="A saved folder, an original checkpoint file, or a shipped name. Default: what comes along."),
+    ] = None,
+    options: RecoverOptions = RecoverOptions(),  # noqa: B008 (frozen)
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The bodies of the people in a recording, found by one of the networks frame by frame."""
+    from poseworks.mesh_recovery.recover_command import run_recover
+
+    run_recover(source, output, model, options, reading, device=device, overwrite=overwrite, json=json, quiet=quiet)
