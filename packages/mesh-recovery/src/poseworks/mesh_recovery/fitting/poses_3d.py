@@ -46,7 +46,7 @@ _OFFSETS = 1.0
 SMOOTHNESS = Smoothness(points=300.0, angles=0.3)  # at 30 frames per second
 SHAPE_FRAMES = 96
 _LONGEST_GAP_S = 0.5
-_LEAST_POINTS = 4
+LEAST_POINTS = 4
 
 
 def fit_3d(
@@ -84,12 +84,12 @@ def fit_3d(
         person = Person(metres[row] @ turn.T, poses.confidence[row], named)
         pieces = person.pieces(poses.fps)
         if not pieces:
-            notes.add(f"{notes.name(row)}: no frame with {_LEAST_POINTS} joints that the body has: not fitted")
+            notes.add(f"{notes.name(row)}: no frame with {LEAST_POINTS} joints that the body has: not fitted")
         solved.append(solved_3d(body, person, pieces, poses.fps) if pieces else None)
         advance(1 / poses.num_people)
     if not any(solved):
         raise DataError(
-            f"poses: nobody has {_LEAST_POINTS} joints in a frame that the body has. Expected joints such as hips, "
+            f"poses: nobody has {LEAST_POINTS} joints in a frame that the body has. Expected joints such as hips, "
             "knees and shoulders, under the names of poseworks.core.skeletons."
         )
     towards = None if poses.frame == "camera" else next(up for up, to in TO_Y_UP.items() if np.array_equal(to, turn))
@@ -118,7 +118,7 @@ class Person:
     @property
     def enough(self) -> NDArray[np.bool_]:
         """(T,) frames with enough joints."""
-        return np.asarray(self.target.isfinite().all(-1).sum(-1).numpy() >= _LEAST_POINTS)
+        return np.asarray(self.target.isfinite().all(-1).sum(-1).numpy() >= LEAST_POINTS)
 
     def pieces(self, fps: float) -> tuple[Piece, ...]:
         """Runs of frames with enough joints, across short gaps."""
