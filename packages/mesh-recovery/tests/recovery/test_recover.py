@@ -172,7 +172,7 @@ def test_boxes_outside_are_left_out_and_said(pictures: Path, body: SMPL) -> None
     grid[0, 0] = [5, 10, 1e-3, 1e-3]
     found = recover(pictures, Pixels().eval(), body, Boxes(grid, np.array([3, 8])), focal=80.0)
     assert not found.motion.present[0, [0, 1, 3]].any()
-    assert "2 boxes lie outside of the picture, or hold no pixel: left out" in found.notes
+    assert "2 boxes lie outside of the picture, or are too small or too large: left out" in found.notes
 
 
 class Pixels(Oracle):

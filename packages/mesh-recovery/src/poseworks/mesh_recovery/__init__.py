@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         start_from_mean,
     )
     from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
+    from poseworks.mesh_recovery.overlay import write_overlay
     from poseworks.mesh_recovery.pare import PARE, PAREConfig
+    from poseworks.mesh_recovery.recovery import Boxes, Recovered, boxes_of_poses, read_boxes, recover
     from poseworks.mesh_recovery.smplify import FittedBodies, SMPLify, SMPLifyConfig
     from poseworks.mesh_recovery.spin import SPIN, SPINConfig
 
@@ -46,7 +48,9 @@ _HOMES = {
         "start_from_mean",
     ),
     "meshes": ("BodyMesh", "body_mesh"),
+    "overlay": ("write_overlay",),
     "pare": ("PARE", "PAREConfig"),
+    "recovery": ("Boxes", "Recovered", "boxes_of_poses", "read_boxes", "recover"),
     "smplify": ("FittedBodies", "SMPLify", "SMPLifyConfig"),
     "spin": ("SPIN", "SPINConfig"),
 }
@@ -56,6 +60,7 @@ __all__ = [
     "PARE",
     "SPIN",
     "BodyMesh",
+    "Boxes",
     "Discriminator",
     "DiscriminatorConfig",
     "FittedBodies",
@@ -67,20 +72,25 @@ __all__ = [
     "HRNetConfig",
     "PAREConfig",
     "Preparation",
+    "Recovered",
     "ResNetConfig",
     "SMPLify",
     "SMPLifyConfig",
     "SPINConfig",
     "body_mesh",
+    "boxes_of_poses",
     "crop_box",
     "crop_transform",
     "export_onnx",
     "load",
     "load_backbone",
     "load_discriminator",
+    "read_boxes",
+    "recover",
     "save",
     "shipped_models",
     "start_from_mean",
+    "write_overlay",
 ]
 
 __getattr__, __dir__ = lazy_names(globals(), _HOMES)

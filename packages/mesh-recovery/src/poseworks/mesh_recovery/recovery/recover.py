@@ -193,7 +193,7 @@ class _Run:
             for row, box in self.boxes.at(frame.index):
                 try:
                     crop, square = crop_box(frame.rgb, box, self.preparation)
-                except (DataError, ConfigError):  # outside of the picture, or of less than a pixel
+                except (DataError, ConfigError):  # outside of the picture, or of no size that can be cropped
                     self.outside += 1
                     continue
                 entry.people.append((row, len(crops)))
@@ -297,7 +297,7 @@ class _Run:
         if solves(self.network):
             yield "the network gives vertices alone: rotations and betas were solved for, from them"
         if self.outside:
-            yield f"{self.outside} boxes lie outside of the picture, or hold no pixel: left out"
+            yield f"{self.outside} boxes lie outside of the picture, or are too small or too large: left out"
         if self.behind:
             yield f"{self.behind} persons were placed behind the camera by the network: left out"
         lost = [
