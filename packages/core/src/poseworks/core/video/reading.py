@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,9 @@ class Video:
         self._lock = threading.Lock()  # closing waits for the frame that is being decoded
         self._closed = self._asked = self._ended = False
         self._rescaled = 0
+        # Starting threads takes longer than to convert one picture. PyAV 16 has none and no such option.
+        alone = source.picture and int(pyav().__version__.split(".")[0]) >= 17
+        self._converted_by: dict[str, Any] = {"threads": 1} if alone else {}
         first = next(self._decoding)
         self._first: Decoded | None = first
         self._stored = (first.frame.width, first.frame.height)
@@ -200,7 +203,7 @@ class Video:
         try:
             if (frame.width, frame.height) != (width, height):
                 frame = frame.reformat(width=width, height=height, format="rgb24")
-            return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+            return np.ascontiguousarray(frame.to_ndarray(format="rgb24", **self._converted_by), dtype=np.uint8)
         except pyav().error.FFmpegError as error:
             name = frame.format.name
             raise DataError(
