@@ -110,6 +110,6 @@ def test_weights_that_recover_nothing(given: Path, tmp_path: Path, capsys: pytes
 def test_without_weights_of_its_own_the_package_says_so(
     given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("poseworks.mesh_recovery.models.weights_folder", lambda: tmp_path / "none")
+    monkeypatch.setattr("poseworks.mesh_recovery.models.shipped_models", tuple)
     assert recover(given / "clip", "-o", tmp_path / "body.npz", "--keypoints", given / "people.npz") == 2
     assert "no weights come with this package. Name a checkpoint" in capsys.readouterr().err

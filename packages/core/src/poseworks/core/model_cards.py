@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,6 +137,41 @@ def shipped_card(folder: str | os.PathLike[str]) -> ModelCard:
 
         faults = "; ".join(describe_faults(error, ModelCard))
         raise CheckpointError(f"{home / 'config.json'}: card: {faults}.") from error
+
+
+@dataclass(frozen=True)
+class ModelLibrary:
+    """The weights of a package: its own, a folder each in ``weights``, and those that others published.
+
+    Attributes:
+        package: such as ``poseworks.lifting``.
+        published: the cards of what others published.
+    """
+
+    package: str
+    published: Callable[[], list[ModelCard]]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the package's own weights."""
+        return Path(str(resources.files(self.package))) / "weights"
+
+    def shipped(self) -> tuple[str, ...]:
+        """Names of the weights that come with the package."""
+        return shipped_models(self.folder)
+
+    def cards(self) -> list[ModelCard]:
+        """A card for every variant, the shipped ones first.
+
+        Raises:
+            CheckpointError: a shipped folder is damaged.
+        """
+        return [shipped_card(self.folder / name) for name in self.shipped()] + self.published()
+
+    def locate(self, source: str | os.PathLike[str]) -> Path:
+        """As `locate_model`."""
+        command = self.package.replace(".", "-").replace("_", "-")
+        return locate_model(source, self.folder, self.published, command)
 
 
 def cards_json(cards: Iterable[ModelCard]) -> dict[str, Any]:

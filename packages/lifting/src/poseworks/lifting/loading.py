@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from poseworks.core.checkpoints import Checkpoint, DropRule, read_checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
-from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     image_kind,
     load_original,
@@ -40,7 +39,7 @@ from poseworks.lifting.ehgformer import (
 from poseworks.lifting.graphs import PARTITIONS, MaskType
 from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lcn import LCN, FoldedLCN, LCNConfig
-from poseworks.lifting.models import model_cards, published_cards, shipped_models, weights_folder
+from poseworks.lifting.models import LIBRARY, model_cards, shipped_models
 from poseworks.lifting.published import ehgformer_names, lcn_names, published_weights
 from poseworks.lifting.tensorflow_files import read_tensorflow, tensorflow_prefix
 
@@ -99,7 +98,7 @@ def load(
         raise CheckpointError(
             f"{source}: a TensorFlow checkpoint. Convert it once: poseworks-lifting convert {source} -o lcn/ --knn 3."
         )
-    path = locate_model(source, weights_folder(), published_cards, "poseworks-lifting")
+    path = LIBRARY.locate(source)
     folder = saved_folder(path)
     if folder is not None:
         return load_saved(folder, _SAVED, given=given, preparation=Preparation, looks_like=looks_like, name=str(source))

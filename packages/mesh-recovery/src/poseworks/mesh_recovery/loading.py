@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from poseworks.core.checkpoints import Checkpoint, load_strict, read_checkpoint
 from poseworks.core.errors import CheckpointError, ConfigError
 from poseworks.core.formats.reading import read_npz
-from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     image_kind,
     load_original,
@@ -36,7 +35,7 @@ from poseworks.mesh_recovery.graphcmr import GraphCMR, GraphCMRConfig
 from poseworks.mesh_recovery.graphormer import JOINT_TOKENS, Graphormer, GraphormerConfig
 from poseworks.mesh_recovery.hmr import HMR, JOINTS, HMRConfig, IterativeRegressor
 from poseworks.mesh_recovery.meshes import EVALUATED, UPSIDE_DOWN, BodyMesh, BodyName, body_mesh
-from poseworks.mesh_recovery.models import model_cards, published_cards, shipped_models, weights_folder
+from poseworks.mesh_recovery.models import LIBRARY, model_cards, shipped_models
 from poseworks.mesh_recovery.names import BACKBONE_HEADS, BACKBONE_JOINS, drop_rules, published_names
 from poseworks.mesh_recovery.pare import PARE, PAREConfig
 from poseworks.mesh_recovery.spin import SPIN, SPINConfig
@@ -88,7 +87,7 @@ def load(source: Source, *, mesh: Source | None = None, body: Source | None = No
         ConfigError: mesh and body are missing, contradict the weights, or are given to a network that has no mesh.
         FormatError, DataError: they cannot be read.
     """
-    path = locate_model(source, weights_folder(), published_cards, "poseworks-mesh-recovery")
+    path = LIBRARY.locate(source)
     folder = saved_folder(path)
     if folder is not None:
         return load_saved(
@@ -108,7 +107,7 @@ def load_discriminator(source: Source) -> Discriminator:
     Raises:
         CheckpointError: nothing is found, the file is damaged, or holds none.
     """
-    path = locate_model(source, weights_folder(), published_cards, "poseworks-mesh-recovery")
+    path = LIBRARY.locate(source)
     folder = saved_folder(path)
     if folder is not None:
         kinds = {"smpl_discriminator": (Discriminator, DiscriminatorConfig)}

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from poseworks.core.checkpoints import Checkpoint, DropRule, read_checkpoint
 from poseworks.core.errors import ConfigError
-from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     image_kind,
     load_original,
@@ -31,7 +30,7 @@ from poseworks.skeleton_action.export import export_onnx
 from poseworks.skeleton_action.head import HeatmapNetwork
 from poseworks.skeleton_action.label_names import label_names
 from poseworks.skeleton_action.layouts import COCO_LAYOUT, JointLayout, Stream
-from poseworks.skeleton_action.models import model_cards, published_cards, shipped_models, weights_folder
+from poseworks.skeleton_action.models import LIBRARY, model_cards, shipped_models
 from poseworks.skeleton_action.preparation import Flavour, Preparation
 from poseworks.skeleton_action.published import DEFAULT_LIMBS, Published, published_weights
 from poseworks.skeleton_action.slowonly import SlowOnly, SlowOnlyConfig
@@ -80,7 +79,7 @@ def load(
     """
     stated = {"stream": stream, "flavour": flavour, "layout": layout}
     given = {name: value for name, value in stated.items() if value is not None}
-    path = locate_model(source, weights_folder(), published_cards, "poseworks-skeleton-action")
+    path = LIBRARY.locate(source)
     folder = saved_folder(path)
     if folder is not None:
         network = load_saved(

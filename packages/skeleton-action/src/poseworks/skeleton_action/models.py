@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
-
-from poseworks.core import model_cards as cards
-from poseworks.core.model_cards import ModelCard, shipped_card
+from poseworks.core.model_cards import ModelCard, ModelLibrary
 from poseworks.skeleton_action.published import LICENCE, PAGE, Published, published_weights
-
-
-def weights_folder() -> Path:
-    """The folder of this package's own weights, one folder a model."""
-    return Path(str(resources.files("poseworks.skeleton_action"))) / "weights"
-
-
-def shipped_models() -> tuple[str, ...]:
-    """Names of the weights that come with this package."""
-    return cards.shipped_models(weights_folder())
 
 
 def published_cards() -> list[ModelCard]:
     """The cards of what others published."""
     return [_published_card(entry) for entry in published_weights().values()]
-
-
-def model_cards() -> list[ModelCard]:
-    """A card for every variant, the shipped ones first.
-
-    Raises:
-        CheckpointError: a shipped folder is damaged.
-    """
-    return [shipped_card(weights_folder() / name) for name in shipped_models()] + published_cards()
 
 
 def _published_card(entry: Published) -> ModelCard:
@@ -48,3 +25,7 @@ def _published_card(entry: Published) -> ModelCard:
         f"{entry.file}",
         note=entry.note,
     )
+
+
+LIBRARY = ModelLibrary("poseworks.skeleton_action", published_cards)
+shipped_models, model_cards = LIBRARY.shipped, LIBRARY.cards

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from poseworks.core.checkpoints import Checkpoint, load_strict, read_checkpoint
 from poseworks.core.errors import ConfigError
-from poseworks.core.model_cards import locate_model
 from poseworks.core.networks import (
     image_kind,
     load_saved,
@@ -28,7 +27,7 @@ from poseworks.core.networks import (
 from poseworks.core.networks import save_network as save
 from poseworks.core.onnx_export import ExportReport, export_verified
 from poseworks.temporal.deciwatch import DeciWatch, DeciWatchConfig, normalised
-from poseworks.temporal.models import model_cards, published_cards, shipped_models, weights_folder
+from poseworks.temporal.models import LIBRARY, model_cards, shipped_models
 from poseworks.temporal.preparation import Preparation
 from poseworks.temporal.published import (
     CrossAttention,
@@ -79,7 +78,7 @@ def load(
     """
     options = {"interval": interval, "q": q, "cross_attention": cross_attention, "heads": heads}
     given = {name: value for name, value in options.items() if value is not None}
-    path = locate_model(source, weights_folder(), published_cards, "poseworks-temporal")
+    path = LIBRARY.locate(source)
     folder = saved_folder(path)
     if folder is None:
         return _load_original(path, given)

@@ -2,33 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
-from pathlib import Path
-
-from poseworks.core.model_cards import ModelCard, shipped_card
-from poseworks.core.model_cards import shipped_models as _shipped_models
+from poseworks.core.model_cards import ModelCard, ModelLibrary
 from poseworks.temporal.published import Claim, Published, published_weights
-
-
-def weights_folder() -> Path:
-    """The folder of this package's own weights, one folder a model."""
-    return Path(str(resources.files("poseworks.temporal"))) / "weights"
-
-
-def shipped_models() -> tuple[str, ...]:
-    """Names of the weights that come with this package."""
-    return _shipped_models(weights_folder())
-
-
-def model_cards() -> list[ModelCard]:
-    """A card for every variant, the shipped ones first.
-
-    Raises:
-        CheckpointError: a shipped folder is damaged.
-    """
-    shipped = [_shipped_card(weights_folder() / name) for name in shipped_models()]
-    return shipped + published_cards()
 
 
 def published_cards() -> list[ModelCard]:
@@ -46,24 +21,6 @@ def how_to_get(entry: Published) -> str:
     return (
         f"fetch {entry.file} (trained on {entry.training_data}) from {home[entry.origin]}, then give its path, or put "
         "its folder into POSEWORKS_WEIGHTS"
-    )
-
-
-def _shipped_card(folder: Path) -> ModelCard:
-    """The card in config.json; without one, what the files tell."""
-    content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if "card" in content:
-        return shipped_card(folder)
-    return ModelCard(
-        name=folder.name,
-        method="SmoothNet" if content["config"]["kind"] == "smoothnet" else "DeciWatch",
-        kind="shipped",
-        licence="Apache-2.0",
-        training_data=f"see {folder.name}/README.md",
-        claim="",
-        file=str(folder),
-        size_bytes=(folder / "model.safetensors").stat().st_size,
-        sha256=content.get("model_sha256"),
     )
 
 
@@ -91,3 +48,7 @@ def _claim(claim: Claim) -> str:
     if " 2D" in claim.data:
         unit = unit.replace("mm", "px")
     return f"{claim.data} {names[claim.measure]} {claim.before:g} -> {claim.after:g} {unit}"
+
+
+LIBRARY = ModelLibrary("poseworks.temporal", published_cards)
+shipped_models, model_cards = LIBRARY.shipped, LIBRARY.cards
