@@ -100,3 +100,10 @@ def test_faults_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path,
     assert checkpoint.name in failure(capsys, "export", checkpoint, "-o", tmp_path / "x.onnx")
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "x.onnx").exists()
+
+
+def test_train_names_the_data_that_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    message = failure(capsys, "train", "hmr_r50_l1_coco_aug.toml", "--data", tmp_path, "-o", tmp_path / "run")
+    assert "h36m_mosh_train.npz, folder h36m" in message or "h36m_mosh_train.npz, mpi_inf_3dhp_train.npz" in message
+    assert "--data or POSEWORKS_DATA" in message
+    assert "no such recipe or file. Recipes: " in failure(capsys, "train", "hmr_r51")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from poseworks.core.errors import ConfigError
+from poseworks.core.keypoint_conventions import joints_of
 from poseworks.core.metrics import mpjpe, pa_mpjpe
 from poseworks.core.training import Adversary, TrainSettings, place
 from poseworks.mesh_recovery.discriminator import Discriminator
@@ -36,6 +37,7 @@ from poseworks.mesh_recovery.learning.body_losses import (
     weighted_sum,
 )
 from poseworks.mesh_recovery.learning.losses import HIPS, taken_for_real_loss, told_apart_loss
+from poseworks.mesh_recovery.learning.parts import RenderedParts
 from poseworks.mesh_recovery.learning.reading import BatchReader, find_data, in_order
 from poseworks.mesh_recovery.learning.recipes import (
     GraphCMRRecipe,
@@ -44,7 +46,7 @@ from poseworks.mesh_recovery.learning.recipes import (
     PARERecipe,
     Recipe,
 )
-from poseworks.mesh_recovery.learning.samples import Sampler
+from poseworks.mesh_recovery.learning.samples import PartLabels, Sampler
 from poseworks.mesh_recovery.learning.starting import (
     PictureNetwork,
     captured_poses,
@@ -54,6 +56,8 @@ from poseworks.mesh_recovery.learning.starting import (
 )
 from poseworks.mesh_recovery.meshes import BodyMesh, SparseMap
 from poseworks.mesh_recovery.pare import PARE
+
+_LARGEST_MAP, _SMALLEST_MAP = 4, 32  # pixels of the picture that a place of an HRNet's map stands for
 
 Data = str | os.PathLike[str] | None
 AnyNetwork = TypeVar("AnyNetwork", bound=PictureNetwork)
@@ -75,11 +79,11 @@ class PictureTask(ABC, Generic[AnyNetwork]):
         """
         self.recipe = recipe
         self.losses = recipe.chosen_losses
-        self.body = training_body(recipe, data)
-        self.network, self.start_notes = started(recipe, self.build, data)
         self.sets = find_data(recipe.chosen_data, data)
         self.tests = () if recipe.validation is None else find_data(recipe.validation, data)
         _expect_body(recipe, {each.name: each.body for each in (*self.sets, *self.tests)})
+        self.body = training_body(recipe, data)
+        self.network, self.start_notes = started(recipe, self.build, data)
         self.reader = BatchReader(
             self.sets, recipe.chosen_data, self.network.preparation, batch_size=recipe.training.batch_size,
             seed=recipe.training.seed, here=place(), parts=self.part_labels(),
@@ -97,7 +101,7 @@ class PictureTask(ABC, Generic[AnyNetwork]):
     def joints(self, images: Tensor) -> Tensor:
         """(B, J, 3) that the network finds, for the validation."""
 
-    def part_labels(self) -> Any:
+    def part_labels(self) -> PartLabels | None:
         """What labels the pixels of a batch; None: nothing does."""
         return None
 
@@ -230,6 +234,15 @@ class PARETask(ParameterTask[PARE]):
     def build(self) -> PARE:
         """A PARE."""
         return PARE(self.own.network)
+
+    def part_labels(self) -> RenderedParts | None:
+        """Parts in the size of the network's map, where the recipe has a loss for them."""
+        if not self.losses.parts:
+            return None
+        preparation = self.network.preparation
+        names = joints_of(self.recipe.data.convention)
+        scale = _SMALLEST_MAP if self.own.network.backbone.features == "downsampled" else _LARGEST_MAP
+        return RenderedParts(self.body.body, preparation.size // scale, preparation, names)
 
 
 class _MeshTask(PictureTask[AnyNetwork]):
