@@ -143,6 +143,13 @@ def test_rows_become_frames_and_frames_rows(tmp_path: Path) -> None:
         human_data_of(two.replace(body="free"))
 
 
+def test_rendered_sets_say_that_their_body_is_the_free_one() -> None:
+    smpl = {"global_orient": np.zeros((2, 3)), "body_pose": np.zeros((2, 23, 3)), "betas": np.zeros((2, 10))}
+    data = HumanData(smpl=smpl, other={"meta": {"body": "free"}})
+    assert data.body == "free"
+    assert data.motion(30).body == "free"
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -150,6 +157,7 @@ def test_rows_become_frames_and_frames_rows(tmp_path: Path) -> None:
         ({}, "missing in this HumanData"),
         ({"meta": {"gender": ["m", "f"]}}, "meta gender: expected one of m, f, n for all rows, got f, m"),
         ({"has_smpl": np.zeros(2)}, "has_smpl: no row"),
+        ({"meta": {"body": "smplx"}}, "meta body: expected one of free, smpl, got 'smplx'"),
     ],
 )
 def test_motion_needs_all_of_smpl(data: dict[str, Any], says: str) -> None:

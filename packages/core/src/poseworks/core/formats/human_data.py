@@ -6,7 +6,7 @@
     keypoints3d       (N, 190, 4)         x, y, z in metres, confidence
     ..._mask          (190,) 0 or 1       joints that this data set has; others are 0
     smpl              global_orient (N, 3), body_pose (N, 23, 3), betas (N, 10), transl (N, 3), axis-angle; those it has
-    smplx, meta, ...  anything; kept as it is, in `other`
+    smplx, meta, ...  anything; kept as it is, in `other`; meta's `body` may name another body than SMPL's: ``free``
 
 Two layouts by two: keypoints of all 190 joints, or compressed: only the columns whose mask is 1. Dictionaries as
 pickled objects, as the toolboxes write them (read by a machine that runs no code), or plain: each entry under a key of
@@ -22,13 +22,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.body_models.data import Gender
-from poseworks.core.body_models.motion import BodyMotion
+from poseworks.core.body_models.motion import BodyMotion, BodyName
 from poseworks.core.errors import DataError, FormatError
 from poseworks.core.files import refuse_existing
 from poseworks.core.formats.reading import parse_json, read_npz, write_npz
@@ -90,6 +90,20 @@ class HumanData:
         """N."""
         return next(iter(self._lengths().values()), 0)
 
+    @property
+    def body(self) -> BodyName:
+        """Whose the parameters in `smpl` are: SMPL's, or the free body's where `meta` says so.
+
+        Raises:
+            DataError: it says something else.
+        """
+        meta = self.other.get("meta")
+        named = meta.get("body", "smpl") if isinstance(meta, Mapping) else "smpl"
+        for known in get_args(BodyName):
+            if named == known:
+                return cast(BodyName, known)
+        raise DataError(f"meta body: expected one of {', '.join(get_args(BodyName))}, got {str(named)[:40]!r}.")
+
     def keypoints(self, name: str, convention: str, *, approximate: bool = False) -> tuple[Array, Array]:
         """((N, J, C) of ``keypoints2d`` or ``keypoints3d`` in one of 27 conventions, (J,) mask).
 
@@ -137,7 +151,7 @@ class HumanData:
             transl=parts["transl"][None],
             betas=betas.mean(axis=0, keepdims=True),
             fps=fps,
-            body="smpl",
+            body=self.body,
             gender=self._gender(),
             frame="camera",
             history=(history_entry("read", "poseworks-core", settings),),

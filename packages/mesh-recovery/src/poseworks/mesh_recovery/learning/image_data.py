@@ -149,14 +149,12 @@ def _of_human_data(data: HumanData, source: Path, convention: str) -> dict[str, 
     rows = data.num_rows
     boxes = np.asarray(data.bbox_xywh, np.float64)
     side = np.where((boxes[:, 2:4] > 0).all(axis=1), boxes[:, 2:4].max(axis=1), 0)
-    meta = data.other.get("meta")
-    body = meta.get("body", "smpl") if isinstance(meta, Mapping) else "smpl"
     fields: dict[str, Any] = {
         "paths": data.image_path,
         "squares": np.concatenate([boxes[:, :2] + boxes[:, 2:4] / 2, side[:, None]], axis=1),
         "keypoints": _converted(data, "keypoints2d", convention),
         "joints": _converted(data, "keypoints3d", convention),
-        "body": str(body),
+        "body": data.body,
     }
     if {"global_orient", "body_pose", "betas"} <= data.smpl.keys():
         has = data.other.get("has_smpl")
