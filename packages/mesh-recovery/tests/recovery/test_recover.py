@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from poseworks.core.testing_bodies import random_motion
 from poseworks.core.video import read_picture, write_picture
 from poseworks.mesh_recovery import (
     HMR,
+    BodyMesh,
     GraphCMR,
     GraphCMRConfig,
     Graphormer,
@@ -234,6 +236,11 @@ def test_what_cannot_work_is_refused(pictures: Path, body: SMPL, tmp_path: Path)
         recover(pictures, Broken().eval(), body, boxes())
 
 
+@pytest.fixture(scope="module")
+def free_mesh() -> BodyMesh:
+    return body_mesh(None, "free")
+
+
 def meshes(images: Tensor, body: SMPL) -> tuple[Tensor, Tensor]:
     """Vertices as a network with a mesh gives them, upright but not at the origin, and cameras."""
     seen = seen_in(images)
@@ -248,12 +255,12 @@ def meshes(images: Tensor, body: SMPL) -> tuple[Tensor, Tensor]:
 class MeshOracle(Graphormer):
     """Says the true vertices, and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, mesh: BodyMesh) -> None:
         backbone = HRNetConfig(features="classified", width=4, stem=8, modules=(1, 1, 1), blocks=1, head_width=2)
         config = GraphormerConfig(
             backbone=backbone, hidden=(16, 16, 8), outputs=(12, 8, 3), layers=1, camera_hidden=8, body="free"
         )
-        super().__init__(config, body_mesh(None, "free"))
+        super().__init__(config, mesh)
         self.preparation = HMR.preparation
 
     def forward(self, images: Tensor, *_: Any) -> Mesh:
@@ -264,22 +271,25 @@ class MeshOracle(Graphormer):
 class GraphOracle(GraphCMR):
     """Says the true vertices, and the true parameters if it has a second network."""
 
-    def __init__(self, parameters: bool) -> None:
+    def __init__(self, mesh: BodyMesh, parameters: bool) -> None:
         config = GraphCMRConfig(backbone=TINY, channels=64, layers=0, hidden=8, parameters=parameters, body="free")
-        super().__init__(config, body_mesh(None, "free"))
+        super().__init__(config, mesh)
         self.preparation = HMR.preparation
-        self.truth = Oracle()
+        self.truth, self.true_body = Oracle(), mesh.body
 
     def forward(self, images: Tensor) -> MeshAndBody:
-        vertices, cameras = meshes(images, load_body("free"))
+        vertices, cameras = meshes(images, self.true_body)
         said = self.truth(images) if self.regressor is not None else None
         more = (None, None) if said is None else (said.rotations, said.betas)
         return MeshAndBody(vertices[:, :1723], vertices, cameras, *more)
 
 
-@pytest.mark.parametrize("make", [MeshOracle, lambda: GraphOracle(parameters=False)], ids=["graphormer", "graphcmr"])
-def test_of_vertices_alone_rotations_are_solved(make: Callable[[], Any], pictures: Path, body: SMPL) -> None:
-    found = recover(pictures, make().eval(), body, boxes(), focal=80.0)
+@pytest.mark.parametrize("make", [MeshOracle, partial(GraphOracle, parameters=False)], ids=["graphormer", "graphcmr"])
+def test_of_vertices_alone_rotations_are_solved(
+    make: Callable[[BodyMesh], Any], free_mesh: BodyMesh, pictures: Path
+) -> None:
+    network = make(free_mesh).eval()
+    found = recover(pictures, network, free_mesh.body, boxes(), focal=80.0)
     there = found.motion.present
     offset = np.array([0.1, -0.2, 0.0])
     np.testing.assert_allclose(found.motion.transl[there], TRUE.transl[there] + offset, atol=0.02)
@@ -290,11 +300,11 @@ def test_of_vertices_alone_rotations_are_solved(make: Callable[[], Any], picture
     smpl = load_body("free")
     smpl.info = BodyInfo("smpl")
     with pytest.raises(ConfigError, match="gives vertices of the body 'free' and no rotations"):
-        recover(pictures, make().eval(), smpl, boxes())
+        recover(pictures, network, smpl, boxes())
 
 
-def test_graphcmr_with_its_second_network_is_taken_by_its_word(pictures: Path, body: SMPL) -> None:
-    found = recover(pictures, GraphOracle(parameters=True).eval(), body, boxes(), focal=80.0)
+def test_graphcmr_with_its_second_network_is_taken_by_its_word(pictures: Path, free_mesh: BodyMesh) -> None:
+    found = recover(pictures, GraphOracle(free_mesh, parameters=True).eval(), free_mesh.body, boxes(), focal=80.0)
     there = found.motion.present
     np.testing.assert_allclose(found.motion.transl[there], TRUE.transl[there], rtol=1e-4, atol=1e-4)
     assert found.solved_mm is None
