@@ -19,9 +19,8 @@ _COLUMNS = {
     "bent_the_wrong_way": "Knees and elbows bent the wrong way (%)",
 }
 _NOTE = (
-    "How far the body's joints lie from those that it was fitted to. Jitter is the mean second difference over time. "
-    "In the picture of one camera nothing tells how far away somebody is, nor how large: small numbers there say little "
-    "about depth."
+    "How far the body's joints lie from those that it was fitted to; jitter is the mean second difference over time. "
+    "A picture does not tell how far away somebody is, nor how large: few pixels say little about depth."
 )
 
 
