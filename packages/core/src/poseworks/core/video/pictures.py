@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.files import atomic_path
 from poseworks.core.video.reading import open_video
-from poseworks.core.video.sources import pyav
+from poseworks.core.video.sources import one_thread, pyav
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"  # markers of a JPEG file
 _CODINGS = {  # FFmpeg's encoder, its pixels, its options
@@ -63,7 +63,9 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     encoder = av.CodecContext.create(name, "w")
     encoder.height, encoder.width = rgb.shape[:2]
     encoder.pix_fmt, encoder.time_base, encoder.options = pixels, Fraction(1), options
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(format=pixels)
+    encoder.thread_count = 1
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    frame = frame.reformat(format=pixels, **one_thread())
     data = b"".join(bytes(packet) for given in (frame, None) for packet in encoder.encode(given))
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)

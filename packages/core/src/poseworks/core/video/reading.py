@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poseworks.core.errors import ConfigError, DataError
-from poseworks.core.video.sources import Decoded, Source, open_source, pyav
+from poseworks.core.video.sources import Decoded, Source, one_thread, open_source, pyav
 from poseworks.core.video.times import Clock, count
 from poseworks.core.video.upright import Turn
 
@@ -112,9 +112,7 @@ class Video:
         self._lock = threading.Lock()  # closing waits for the frame that is being decoded
         self._closed = self._asked = self._ended = False
         self._rescaled = 0
-        # Starting threads takes longer than to convert one picture. PyAV 16 has none and no such option.
-        alone = source.picture and int(pyav().__version__.split(".")[0]) >= 17
-        self._converted_by: dict[str, Any] = {"threads": 1} if alone else {}
+        self._converted_by = one_thread() if source.picture else {}
         first = next(self._decoding)
         self._first: Decoded | None = first
         self._stored = (first.frame.width, first.frame.height)

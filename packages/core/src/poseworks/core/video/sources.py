@@ -59,6 +59,11 @@ def pyav() -> Any:
     return av
 
 
+def one_thread() -> dict[str, Any]:
+    """What `reformat` and `to_ndarray` take for a single picture: to start threads takes longer than to convert it."""
+    return {"threads": 1} if int(pyav().__version__.split(".")[0]) >= 17 else {}  # before, PyAV has no threads there
+
+
 def open_source(path: str | os.PathLike[str], fps: float | None) -> Source:
     """The recording at `path`, as a file or as a folder of pictures.
 
