@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from torch.testing import assert_close
@@ -127,6 +127,35 @@ def test_crops_of_whole_pixels_are_resized_as_by_a_triangle_filter(gradient: Ima
     inner = square[:, :, 0]
     by_hand = (inner[:, :-3:2] + 3 * inner[:, 1:-2:2] + 3 * inner[:, 2:-1:2] + inner[:, 3::2]) / 8
     assert np.abs(crop[1:-1, 1:-1, 0] - by_hand[2:-2:2, :98].round()).max() <= 1
+
+
+@given(
+    st.floats(-100, 500), st.floats(-100, 400), st.floats(0.2, 3), st.sampled_from([64, 96, 224])
+)  # fmt: skip
+@settings(max_examples=30, deadline=None)
+def test_crops_of_whole_pixels_equal_another_implementation(x: float, y: float, scale: float, size: int) -> None:
+    """Corners by the inverse of the matrix that SPIN writes down, resized by two matrices of triangles."""
+    side = 200 * scale
+    there = np.array([[size / side, 0, size * (0.5 - x / side)], [0, size / side, size * (0.5 - y / side)], [0, 0, 1]])
+    ends = np.linalg.inv(there) @ np.array([[0, 0, 1], [size, size, 1]]).T
+    assume((np.abs(ends[:2] - ends[:2].round()) > 1e-6).all())  # else the last bit says which pixel it is
+    left, top, right, bottom = ends[:2].T.astype(int).ravel()
+    assert pixel_corners((x, y), scale, size) == (left, top, right, bottom)
+    picture = (np.indices((300, 400)).sum(0)[..., None] * [1, 2, 3] % 256).astype(np.uint8)
+    reach = 1000  # black around it
+    around = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)))
+    square = around[reach + top : reach + bottom, reach + left : reach + right].astype(np.float64)
+    rows, columns = (_triangles(count, size) for count in square.shape[:2])
+    expected = np.einsum("ih,jw,hwc->ijc", rows, columns, square, optimize=True)
+    assert np.abs(crop_pixels(picture, (x, y), scale, size) - expected).max() <= 1
+
+
+def _triangles(pixels: int, size: int) -> np.ndarray:
+    """(size, pixels): each row the weights of a triangle as wide as two pixels of the coarser grid."""
+    step = pixels / size
+    middles = (np.arange(size) + 0.5) * step - 0.5
+    weights = np.maximum(1 - np.abs(np.arange(pixels) - middles[:, None]) / max(step, 1), 0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def test_turned_crops_of_whole_pixels(gradient: Image) -> None:
