@@ -100,6 +100,20 @@ def test_faults_are_one_line_and_leave_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_picture_that_does_not_decode_leaves_nothing(
+    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for frame in range(FRAMES):
+        data = (given / "clip" / f"{frame}.png").read_bytes()
+        (clip / f"{frame}.png").write_bytes(data if frame != 1 else b"no picture")
+    outputs = ("-o", tmp_path / "body.npz", "--overlay", tmp_path / "overlay")
+    assert recover(clip, *outputs, "--keypoints", given / "people.npz", "--model", given / "hmr") == 2
+    assert "1.png" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
+
+
 def test_weights_that_recover_nothing(given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(Discriminator(DiscriminatorConfig()), tmp_path / "adversary")
     arguments = (given / "clip", "-o", tmp_path / "body.npz", "--keypoints", given / "people.npz")
