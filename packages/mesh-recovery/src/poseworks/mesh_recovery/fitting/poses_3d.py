@@ -132,9 +132,11 @@ class Person:
         """(T, n, 3) targets, what is missing interpolated in time: to begin with."""
         filled = self.target.clone().numpy()
         frames = np.arange(len(filled))
-        for column in filled.transpose(1, 2, 0).reshape(-1, len(filled)):
-            seen = np.isfinite(column)
-            column[~seen] = np.interp(frames[~seen], frames[seen], column[seen])
+        for joint in range(filled.shape[1]):
+            seen = np.isfinite(filled[:, joint]).all(axis=-1)
+            for axis in range(3):
+                column = filled[:, joint, axis]
+                column[~seen] = np.interp(frames[~seen], frames[seen], column[seen])
         return torch.from_numpy(filled)
 
 
@@ -192,7 +194,7 @@ def _metres(poses: PoseSequence) -> Array:
         DataError: they are 2D, or in another unit.
     """
     if poses.num_dims != 3:
-        raise DataError("poses: expected 3D joints, got keypoints in a picture. They are fitted by `fit`.")
+        raise DataError("poses: expected 3D joints, got 2D keypoints. They are fitted by `fit`.")
     if poses.unit not in ("m", "mm"):
         raise DataError(
             f"poses: expected metres or millimetres, got the unit {poses.unit}, which does not tell how large the "

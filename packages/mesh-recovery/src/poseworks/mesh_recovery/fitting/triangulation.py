@@ -33,7 +33,7 @@ def triangulated(slopes: Tensor, weight: Tensor, rotations: Tensor, translations
         """The point with the smallest sum of squared distances, weighted by (V, T, n)."""
         wide = shares[..., None, None]
         matrix = (wide * across).sum(0) + 1e-9 * torch.eye(3)
-        solved: Tensor = torch.linalg.solve(matrix, (wide * towards).sum(0)).squeeze(-1)
+        solved: Tensor = torch.linalg.solve_ex(matrix, (wide * towards).sum(0))[0].squeeze(-1)  # one ray: anything
         return solved
 
     def shares(points: Tensor) -> Tensor:
