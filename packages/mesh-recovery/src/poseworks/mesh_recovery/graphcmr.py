@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.backbones import ResNet, ResNetConfig, expect_images
+from poseworks.mesh_recovery.backbones.folded import PictureNetwork
 from poseworks.mesh_recovery.crops import PIXELS_ORTHOGRAPHIC_224, Preparation
 from poseworks.mesh_recovery.hmr import JOINTS
 from poseworks.mesh_recovery.meshes import BodyMesh, BodyName, SparseMap
@@ -224,7 +225,7 @@ def nearest_rotation(matrices: Tensor) -> Tensor:
     return rotation
 
 
-class GraphCMR(nn.Module):
+class GraphCMR(PictureNetwork):
     """(N, 3, H, W) pictures, normalised -> `MeshAndBody`.
 
     Attributes:
@@ -271,6 +272,7 @@ class GraphCMR(nn.Module):
     def mesh(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> vertices (N, 1723, 3) and camera (N, 3); raises as `forward`."""
         expect_images(images, self.config.backbone)
-        feature = self.backbone(images).mean(dim=(2, 3))
+        images, (backbone,) = self.seeing(images)
+        feature = backbone(images).mean(dim=(2, 3))
         vertices, camera = self.graph(feature, self.reference, self.neighbours)
         return vertices, camera

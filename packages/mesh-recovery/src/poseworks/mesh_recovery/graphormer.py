@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from poseworks.core.errors import ConfigError, ShapeError
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.backbones import HRNetClassified, HRNetConfig, expect_images
+from poseworks.mesh_recovery.backbones.folded import PictureNetwork
 from poseworks.mesh_recovery.crops import PIXELS_ORTHOGRAPHIC_224, Preparation
 from poseworks.mesh_recovery.graphcmr import GraphConvolution
 from poseworks.mesh_recovery.meshes import EVALUATED, BodyMesh, BodyName, SparseMap
@@ -207,7 +208,7 @@ class MeshTransformer(nn.Module):
         return Mesh(camera, found, coarse, sub.mT, self.to_full(sub).mT)
 
 
-class Graphormer(nn.Module):
+class Graphormer(PictureNetwork):
     """(N, 3, H, W) pictures, normalised -> `Mesh`.
 
     Attributes:
@@ -267,7 +268,8 @@ class Graphormer(nn.Module):
         expect_shape("template vertices", vertices, f"V={c.vertices[-1]} C=3")
         if masked is not None:
             expect_shape("masked", masked, f"N={len(images)} T={tokens}")
-        mesh: Mesh = self.transformer(self.backbone(images), joints, vertices, self.neighbours, masked)
+        images, (backbone,) = self.seeing(images)
+        mesh: Mesh = self.transformer(backbone(images), joints, vertices, self.neighbours, masked)
         return mesh
 
     def template(self) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from poseworks.core.errors import ShapeError
 from poseworks.core.rotations import six_d_to_matrix
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.backbones import BackboneConfig, HRNetConfig, ResNetConfig, expect_images, map_backbone
+from poseworks.mesh_recovery.backbones.folded import PictureNetwork
 from poseworks.mesh_recovery.crops import AFFINE_224, Preparation
 from poseworks.mesh_recovery.meshes import BodyName
 
@@ -114,7 +115,7 @@ class IterativeRegressor(nn.Module):
         return BodyParameters(six_d_to_matrix(pose.reshape(*leading, JOINTS, 6), "columns"), betas, camera)
 
 
-class HMR(nn.Module):
+class HMR(PictureNetwork):
     """(N, 3, H, W) pictures, normalised -> `BodyParameters`.
 
     Attributes:
@@ -144,7 +145,8 @@ class HMR(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, F); raises as `forward`."""
         expect_images(images, self.config.backbone)
-        features: Tensor = self.backbone(images)
+        images, (backbone,) = self.seeing(images)
+        features: Tensor = backbone(images)
         size, numbers = self.config.feature_size, math.prod(features.shape[1:])
         if numbers % size:
             raise ShapeError(

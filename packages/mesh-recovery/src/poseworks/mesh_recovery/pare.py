@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from poseworks.core.rotations import six_d_to_matrix
 from poseworks.mesh_recovery.backbones import HRNetConfig, expect_images, map_backbone
+from poseworks.mesh_recovery.backbones.folded import PictureNetwork
 from poseworks.mesh_recovery.backbones.hrnet import conv_norm
 from poseworks.mesh_recovery.crops import AFFINE_224, Preparation
 from poseworks.mesh_recovery.hmr import JOINTS
@@ -103,7 +104,7 @@ def _stack(inputs: int, hidden: int, layers: int) -> nn.Sequential:
     return nn.Sequential(*made)
 
 
-class PARE(nn.Module):
+class PARE(PictureNetwork):
     """(N, 3, H, W) pictures, normalised -> `PartAwareBody`.
 
     Attributes:
@@ -114,6 +115,7 @@ class PARE(nn.Module):
     preparation: Preparation = AFFINE_224
     source: str = ""
     sha256: str = ""
+    see_pictures = ("backbone", "head")
 
     def __init__(self, config: PAREConfig | None = None) -> None:
         super().__init__()
@@ -128,5 +130,6 @@ class PARE(nn.Module):
             ShapeError: another shape, or sides that 32 does not divide.
         """
         expect_images(images, self.config.backbone)
-        body: PartAwareBody = self.head(self.backbone(images))
+        images, (backbone, head) = self.seeing(images)
+        body: PartAwareBody = head(backbone(images))
         return body
