@@ -24,7 +24,8 @@ from poseworks.mesh_recovery.fitting.poses_3d import fit_3d
 from poseworks.mesh_recovery.learning.body_losses import EVALUATED_24
 from poseworks.mesh_recovery.learning.image_data import read_image_data
 from poseworks.mesh_recovery.learning.losses import HIPS
-from poseworks.mesh_recovery.learning.rendered import FILE, RenderSettings, world_poses, write_rendered
+from poseworks.mesh_recovery.learning.people import RenderSettings, world_poses
+from poseworks.mesh_recovery.learning.rendered import FILE, write_rendered
 from poseworks.mesh_recovery.learning.training import train_recipe
 
 METHODS = ("hmr", "spin", "graphcmr", "pare", "graphormer")

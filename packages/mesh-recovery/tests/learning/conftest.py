@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from poseworks.mesh_recovery.learning.rendered import RenderSettings, write_rendered
+from poseworks.mesh_recovery.learning.people import RenderSettings
+from poseworks.mesh_recovery.learning.rendered import write_rendered
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.files import refuse_existing
 from poseworks.core.progress import progress
 from poseworks.core.video.sources import PICTURES
-from poseworks.mesh_recovery.learning.rendered import FILE, RenderSettings, world_poses, write_rendered
+from poseworks.mesh_recovery.learning.people import RenderSettings, world_poses
+from poseworks.mesh_recovery.learning.rendered import FILE, write_rendered
 
 
 @dataclass(frozen=True)
