@@ -117,6 +117,9 @@ def test_norms_may_keep_the_statistics_that_they_start_with(hmr: Callable[..., H
 def test_parts_are_learned_where_they_have_a_weight(rendered_folder: Path) -> None:
     recipe: Any = small("pare", "losses.parts=60")
     task = PARETask(recipe, rendered_folder)
+    labels = task.part_labels()
+    assert labels is not None
+    assert labels.body is not task.body.body  # the task's may be moved to a GPU
     parts = task.step_loss(0, torch.Generator())
     assert float(parts["parts"].detach()) == pytest.approx(np.log(25), rel=0.5)
     recipe = small("pare")

@@ -7,6 +7,7 @@ its template with some of the tokens hidden.
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -242,7 +243,8 @@ class PARETask(ParameterTask[PARE]):
         preparation = self.network.preparation
         names = joints_of(self.recipe.data.convention)
         scale = _SMALLEST_MAP if self.own.network.backbone.features == "downsampled" else _LARGEST_MAP
-        return RenderedParts(self.body.body, preparation.size // scale, preparation, names)
+        body = copy.deepcopy(self.body.body)  # pictures are labelled on the CPU, wherever the losses are computed
+        return RenderedParts(body, preparation.size // scale, preparation, names)
 
 
 class _MeshTask(PictureTask[AnyNetwork]):
