@@ -7,7 +7,6 @@ its template with some of the tokens hidden.
 
 from __future__ import annotations
 
-import copy
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -229,7 +228,7 @@ class PARETask(ParameterTask[PARE]):
     """`PARERecipe` on its data."""
 
     def __init__(self, recipe: PARERecipe, data: Data) -> None:
-        self.own = recipe
+        self.own, self.data = recipe, data
         super().__init__(recipe, data)
 
     def build(self) -> PARE:
@@ -243,7 +242,7 @@ class PARETask(ParameterTask[PARE]):
         preparation = self.network.preparation
         names = joints_of(self.recipe.data.convention)
         scale = _SMALLEST_MAP if self.own.network.backbone.features == "downsampled" else _LARGEST_MAP
-        body = copy.deepcopy(self.body.body)  # pictures are labelled on the CPU, wherever the losses are computed
+        body = training_body(self.recipe, self.data).body  # its own: labels are drawn on the CPU, whatever trains
         return RenderedParts(body, preparation.size // scale, preparation, names)
 
 
