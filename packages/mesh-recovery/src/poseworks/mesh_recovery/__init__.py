@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from poseworks.mesh_recovery.backbones import HRNetConfig, ResNetConfig
     from poseworks.mesh_recovery.crops import Preparation, crop_box
     from poseworks.mesh_recovery.discriminator import Discriminator, DiscriminatorConfig
+    from poseworks.mesh_recovery.fitting.fit import FitSettings, fit, fit_keypoints
+    from poseworks.mesh_recovery.fitting.fitted import Fitted
+    from poseworks.mesh_recovery.fitting.poses_3d import fit_3d
+    from poseworks.mesh_recovery.fitting.views import fit_views
     from poseworks.mesh_recovery.graphcmr import GraphCMR, GraphCMRConfig
     from poseworks.mesh_recovery.graphormer import Graphormer, GraphormerConfig
     from poseworks.mesh_recovery.hmr import HMR, HMRConfig
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
         start_from_mean,
     )
     from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
+    from poseworks.mesh_recovery.named_joints import NamedJoints
     from poseworks.mesh_recovery.overlay import write_overlay
     from poseworks.mesh_recovery.pare import PARE, PAREConfig
     from poseworks.mesh_recovery.recovery import Boxes, Recovered, boxes_of_poses, read_boxes, recover
@@ -35,6 +40,10 @@ _HOMES = {
     "crops": ("Preparation", "crop_box"),
     "poseworks.core.cameras": ("crop_transform",),
     "discriminator": ("Discriminator", "DiscriminatorConfig"),
+    "fitting.fit": ("FitSettings", "fit", "fit_keypoints"),
+    "fitting.fitted": ("Fitted",),
+    "fitting.poses_3d": ("fit_3d",),
+    "fitting.views": ("fit_views",),
     "graphcmr": ("GraphCMR", "GraphCMRConfig"),
     "graphormer": ("Graphormer", "GraphormerConfig"),
     "hmr": ("HMR", "HMRConfig"),
@@ -48,6 +57,7 @@ _HOMES = {
         "start_from_mean",
     ),
     "meshes": ("BodyMesh", "body_mesh"),
+    "named_joints": ("NamedJoints",),
     "overlay": ("write_overlay",),
     "pare": ("PARE", "PAREConfig"),
     "recovery": ("Boxes", "Recovered", "boxes_of_poses", "read_boxes", "recover"),
@@ -63,6 +73,8 @@ __all__ = [
     "Boxes",
     "Discriminator",
     "DiscriminatorConfig",
+    "FitSettings",
+    "Fitted",
     "FittedBodies",
     "GraphCMR",
     "GraphCMRConfig",
@@ -70,6 +82,7 @@ __all__ = [
     "GraphormerConfig",
     "HMRConfig",
     "HRNetConfig",
+    "NamedJoints",
     "PAREConfig",
     "Preparation",
     "Recovered",
@@ -82,6 +95,10 @@ __all__ = [
     "crop_box",
     "crop_transform",
     "export_onnx",
+    "fit",
+    "fit_3d",
+    "fit_keypoints",
+    "fit_views",
     "load",
     "load_backbone",
     "load_discriminator",

@@ -1,0 +1,193 @@
+"""Which of many poses keypoints show, frame by frame, and which way through the frames is the likeliest.
+
+A pose in front of a distant camera shows its points as s P x + t. The best scale s and shift t are known in closed
+form, so that tens of thousands of candidates cost a few matrix products. The best of each frame form a trellis, in
+which neighbours in time should have their joints and their scale alike: its best path (Viterbi 1967) is where a fit
+starts, the mean over all paths (Baum et al. 1970) where the joints are thought to be.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from poseworks.core.rotations import axis_angle_to_matrix
+
+YAWS = 24
+PITCHES_DEG = (0.0, 10.0)  # of a camera that looks down
+SIGMA_M = 0.06  # by which the points of a person and of the nearest candidate usually differ
+SPEED_M_S = 1.8  # of points against their mean
+SCALE_RATE = 1.5  # of the logarithm of the scale, a second
+KNOWN_SIGMA_M = 0.05  # of frames that were fitted before
+KEPT = 100  # candidates of a frame
+_FRAMES = 32  # matched at a time
+_TO_CAMERA = torch.diag(torch.tensor((1.0, -1.0, -1.0)))  # y up, towards us -> y down, away
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """M poses in the axes of a camera.
+
+    Attributes:
+        root: (M, 3, 3) rotations of the root.
+        angles: (M, 24, 3) axis-angles; the root's are 0.
+        points: (M, n, 3) metres, from the root joint.
+    """
+
+    root: Tensor
+    angles: Tensor
+    points: Tensor
+
+
+def from_all_sides(root: Tensor, angles: Tensor, points: Tensor) -> Candidates:
+    """Upright poses, y up, seen from all sides.
+
+    Args:
+        root: (N, 3, 3) rotations of the root.
+        angles: (N, 24, 3) axis-angles; the root's are 0.
+        points: (N, n, 3) metres, from the root joint.
+    """
+    pitch, yaw = torch.meshgrid(
+        torch.deg2rad(torch.tensor(PITCHES_DEG)), torch.arange(YAWS) * (2 * math.pi / YAWS), indexing="ij"
+    )
+    zero = torch.zeros_like(yaw.flatten())
+    tilted = axis_angle_to_matrix(torch.stack((pitch.flatten(), zero, zero), dim=-1))
+    views = _TO_CAMERA @ tilted @ axis_angle_to_matrix(torch.stack((zero, yaw.flatten(), zero), dim=-1))
+    return Candidates(
+        (views[:, None] @ root).flatten(0, 1),
+        angles.repeat(len(views), 1, 1),
+        torch.einsum("vab,npb->vnpa", views, points).flatten(0, 1),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The K best candidates of each of T frames.
+
+    Attributes:
+        cost: (T, K).
+        which: (T, K) their numbers.
+        scale: (T, K) slopes a metre: 1 / depth.
+        shift: (T, K, 2) slope of the root joint.
+    """
+
+    cost: Tensor
+    which: Tensor
+    scale: Tensor
+    shift: Tensor
+
+
+def match(slopes: Tensor, confidence: Tensor, points: Tensor, kept: int = KEPT) -> Matches:
+    """The candidates whose points lie best on what is seen.
+
+    Args:
+        slopes: (T, n, 2) places in the picture, 0 where not observed.
+        confidence: (T, n); 0 where not observed, above 0 for two points at least.
+        points: (M, n, 3).
+        kept: how many of a frame, at most M.
+    """
+    x, y = points[..., 0].T.contiguous(), points[..., 1].T.contiguous()  # (n, M)
+    squares = x.square() + y.square()
+    found: list[tuple[Tensor, ...]] = []
+    for first in range(0, len(slopes), _FRAMES):
+        seen, weight = slopes[first : first + _FRAMES], confidence[first : first + _FRAMES]
+        total = weight.sum(1, keepdim=True)
+        middle = (weight[..., None] * seen).sum(1) / total
+        apart = (seen - middle[:, None]) * weight[..., None]
+        mean = torch.stack((weight @ x, weight @ y), dim=-1) / total[..., None]
+        product = apart[..., 0] @ x + apart[..., 1] @ y
+        spread = weight @ squares - total * mean.square().sum(-1)
+        cost, scale = _agreement((apart * (seen - middle[:, None])).sum((1, 2))[:, None], product, spread)
+        cost, which = cost.topk(min(kept, len(points)), dim=1, largest=False)
+        scale = scale.gather(1, which)
+        mean = mean.take_along_dim(which[..., None], dim=1)
+        found.append((cost, which, scale, middle[:, None] - scale[..., None] * mean))
+    return Matches(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def match_own(slopes: Tensor, confidence: Tensor, points: Tensor) -> Matches:
+    """One candidate for each frame, its own.
+
+    Args:
+        slopes: (T, n, 2), as of `match`.
+        confidence: (T, n), likewise.
+        points: (T, n, 3).
+    """
+    weight = (confidence / confidence.sum(1, keepdim=True))[..., None]
+    middle, mean = (weight * slopes).sum(1, keepdim=True), (weight * points[..., :2]).sum(1, keepdim=True)
+    seen, own = slopes - middle, points[..., :2] - mean
+    size, product, spread = (
+        (confidence[..., None] * a * b).sum((1, 2))[:, None] for a, b in ((seen, seen), (seen, own), (own, own))
+    )
+    cost, scale = _agreement(size, product, spread)
+    return Matches(cost, torch.arange(len(points))[:, None], scale, middle - scale[..., None] * mean)
+
+
+def _agreement(size: Tensor, product: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Cost and scale from the weighted squares of what is seen, its products with candidates, and their squares."""
+    spread = spread.clamp_min(1e-9)
+    # What is missed, in squared metres: seen from the back to the person's size.
+    missed = (spread - product * product.abs() / size.clamp_min(1e-12)).clamp_min(0)
+    return missed / (2 * SIGMA_M**2), (product / spread).clamp_min(1e-6)
+
+
+@dataclass(frozen=True, eq=False)
+class Trellis:
+    """Candidates of T frames and what it costs to go from one to the next.
+
+    Attributes:
+        cost: (T, K) of a candidate.
+        step: (T - 1, K, K) from one to the next.
+    """
+
+    cost: Tensor
+    step: Tensor
+
+    def best_path(self) -> Tensor:
+        """(T,) the candidates of the cheapest path."""
+        cost, came_from = self.cost[0], []
+        for t, step in enumerate(self.step):
+            cheapest, origin = (cost[:, None] + step).min(dim=0)
+            came_from.append(origin)
+            cost = cheapest + self.cost[t + 1]
+        path = [cost.argmin()]
+        for origin in reversed(came_from):
+            path.append(origin[path[-1]])
+        return torch.stack(path[::-1])
+
+    def shares(self) -> Tensor:
+        """(T, K) share of each candidate in all paths, where cost is minus the logarithm of a probability."""
+        forward, backward = [-self.cost[0]], [torch.zeros_like(self.cost[0])]
+        for t, step in enumerate(self.step):
+            forward.append(torch.logsumexp(forward[-1][:, None] - step, dim=0) - self.cost[t + 1])
+        for t in range(len(self.step) - 1, -1, -1):
+            backward.append(torch.logsumexp(backward[-1] - self.step[t] - self.cost[t + 1], dim=1))
+        return (torch.stack(forward) + torch.stack(backward[::-1])).softmax(dim=1)
+
+
+def trellis(matches: Matches, points: Tensor, seconds: Tensor, known: Tensor) -> Trellis:
+    """The trellis of matched candidates.
+
+    Args:
+        matches: of T frames.
+        points: (T, K, n, 3) of the candidates, from their mean.
+        seconds: (T,) when.
+        known: (t, n, 3) points of the first frames, from their mean, where they are known; t may be 0.
+    """
+    flat, log_scale = points.flatten(2), matches.scale.log()
+    gap = (seconds[1:] - seconds[:-1])[:, None, None]
+    moved = torch.cdist(flat[:-1], flat[1:]).square() / points.shape[2]
+    scaled = (log_scale[:-1, :, None] - log_scale[1:, None, :]).square()
+    step = 3 * moved / (2 * (SPEED_M_S * gap) ** 2) + scaled / (2 * (SCALE_RATE * gap) ** 2)
+    apart = (points[: len(known)] - known[:, None]).square().sum(-1).mean(-1)
+    cost = matches.cost.clone()
+    cost[: len(known)] += 3 * apart / (2 * KNOWN_SIGMA_M**2)
+    return Trellis(cost, step)
+
+
+def centred(points: Tensor) -> Tensor:
+    """(..., n, 3) points from their mean."""
+    return points - points.mean(dim=-2, keepdim=True)

@@ -1,0 +1,207 @@
+"""Where a fit to the keypoints of one camera starts: the likeliest way through typical poses, or poses that are given.
+
+Long clips are searched in chunks that overlap; a chunk goes on from where the one before it was, so that memory does
+not grow with the clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from poseworks.core.rotations import axis_angle_to_matrix
+from poseworks.mesh_recovery.fitting.folded import FoldedPoints
+from poseworks.mesh_recovery.fitting.least_squares import Poses
+from poseworks.mesh_recovery.fitting.matching import (
+    Candidates,
+    Matches,
+    centred,
+    from_all_sides,
+    match,
+    match_own,
+    trellis,
+)
+from poseworks.mesh_recovery.fitting.typical_poses import typical_poses
+
+CHUNK, OVERLAP = 240, 32  # frames
+LEAST_POINTS = 4  # that a frame is matched by
+SPREAD_M = 0.05  # of points, beyond the spread of the candidates
+GIVEN_SPREAD_M = 0.05  # of points about poses that are given
+MEDIAN_S = 0.25  # half the time over which the distance is evened out
+_CERTAIN = 1e4
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """What is seen of one person in T frames without a long gap.
+
+    Attributes:
+        slopes: (T, n, 2) places in the picture, x / z and y / z; 0 where not observed.
+        confidence: (T, n), 0 where not observed; `LEAST_POINTS` are observed in the first and the last frame.
+        given: (T, 24, 3) axis-angles in the camera's axes to start from, NaN where there are none; or None.
+        feet: which of the n points rest on the ground at times; none: the ground is left out.
+        fps: frames per second.
+    """
+
+    slopes: Tensor
+    confidence: Tensor
+    given: Tensor | None
+    feet: tuple[int, ...]
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.slopes)
+
+    def trembling(self) -> float:
+        """Standard deviation of a coordinate's noise, told by second differences; 0 if nothing tells it."""
+        there = self.confidence > 0
+        three = there[2:] & there[1:-1] & there[:-2]
+        second = (self.slopes[2:] - 2 * self.slopes[1:-1] + self.slopes[:-2]).norm(dim=-1)[three]
+        # Each coordinate has 6 times the variance; the median of the length is sqrt(2 ln 2) times its deviation.
+        return float(second.median()) / 2.884 if len(second) else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """T frames to start from.
+
+    Attributes:
+        poses: in the camera's axes.
+        depth: (T,) metres to the person.
+        thought: (T, n, 3) where the points are thought to be, from their mean.
+        certain: (T, n) 1 / variance of that, 0 where nothing is thought.
+    """
+
+    poses: Poses
+    depth: Tensor
+    thought: Tensor
+    certain: Tensor
+
+
+def find_start(track: Track, points: FoldedPoints, shape: Tensor, candidates: Candidates) -> Start:
+    """The start of a track.
+
+    Args:
+        track: what is seen.
+        points: the n that are observed.
+        shape: (K,) of the person.
+        candidates: poses, with the same n points.
+    """
+    seen = torch.nonzero((track.confidence > 0).sum(1) >= LEAST_POINTS).flatten()
+    ways: list[_Way] = []
+    first, known = 0, track.slopes.new_zeros(0, len(track.slopes[0]), 3)
+    while True:
+        last = min(first + CHUNK, len(seen))
+        way = _best_way(track, seen[first:last], points, shape, candidates, known)
+        ends = last == len(seen)
+        ways.append(way[(OVERLAP // 2 if first else 0) : last - first - (0 if ends else OVERLAP // 2)])
+        if ends:
+            break
+        known, first = way.points[-OVERLAP:], last - OVERLAP
+    whole = _Way(*(torch.cat([getattr(way, part.name) for way in ways]) for part in fields(_Way)))
+    log_depth = _evened(whole.log_depth, round(MEDIAN_S * track.fps))
+    nearest = _nearest(seen, len(track))
+    depth = log_depth[nearest].exp()
+    pelvis = torch.cat((whole.shift[nearest] * depth[:, None], depth[:, None]), dim=-1)
+    rest = points.rest[0, 0] + shape @ points.rest[1:, 0]
+    poses = Poses(shape, whole.root[nearest], whole.angles[nearest, 1:].flatten(1), pelvis - rest)
+    thought = track.slopes.new_zeros(*track.confidence.shape, 3).index_copy_(0, seen, whole.mean)
+    certain = torch.zeros_like(track.confidence).index_copy_(0, seen, whole.certain)
+    return Start(poses, depth, thought, certain)
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """The best way through N frames, and the mean of all.
+
+    Attributes:
+        root: (N, 3, 3).
+        angles: (N, 24, 3), 0 for the root.
+        log_depth: (N,).
+        shift: (N, 2) slope of the root joint.
+        points: (N, n, 3) of the best, from their mean.
+        mean: (N, n, 3) of all, likewise.
+        certain: (N, n) 1 / variance about the mean.
+    """
+
+    root: Tensor
+    angles: Tensor
+    log_depth: Tensor
+    shift: Tensor
+    points: Tensor
+    mean: Tensor
+    certain: Tensor
+
+    def __getitem__(self, frames: slice) -> _Way:
+        return _Way(*(getattr(self, part.name)[frames] for part in fields(self)))
+
+
+def _best_way(
+    track: Track, seen: Tensor, points: FoldedPoints, shape: Tensor, candidates: Candidates, known: Tensor
+) -> _Way:
+    """The way through the frames `seen`, of which the points of the first ones are `known`."""
+    slopes, weight = track.slopes[seen], track.confidence[seen].square()
+    matches = match(slopes, weight, candidates.points)
+    root, angles = candidates.root[matches.which], candidates.angles[matches.which]
+    placed = centred(candidates.points[matches.which])
+    given = torch.zeros(len(seen), dtype=torch.bool)
+    if track.given is not None:  # a candidate more, which goes before all others
+        given = track.given[seen].isfinite().all(-1).all(-1)
+        own = torch.nan_to_num(track.given[seen])
+        own_root, own_angles = axis_angle_to_matrix(own[:, 0]), torch.cat((0 * own[:, :1], own[:, 1:]), dim=1)
+        own_points = points_from_root(points, shape, own_root, own_angles)
+        mine = match_own(slopes, weight, own_points)
+        first = Matches(torch.where(given[:, None], -_CERTAIN, _CERTAIN), mine.which, mine.scale, mine.shift)
+        matches = Matches(*(_joined(getattr(first, p.name), getattr(matches, p.name)) for p in fields(Matches)))
+        root, angles = _joined(own_root[:, None], root), _joined(own_angles[:, None], angles)
+        placed = _joined(centred(own_points)[:, None], placed)
+    ways = trellis(matches, placed, seen / track.fps, known)
+    frames, path, shares = torch.arange(len(seen)), ways.best_path(), ways.shares()[..., None, None]
+    mean = (shares * placed).sum(1)
+    spread = (shares * (placed - mean[:, None]).square()).sum((1, 3))
+    least = torch.where(given, GIVEN_SPREAD_M, SPREAD_M)[:, None].square()
+    return _Way(
+        root[frames, path],
+        angles[frames, path],
+        -matches.scale[frames, path].log(),
+        matches.shift[frames, path],
+        placed[frames, path],
+        mean,
+        1 / (spread + least),
+    )
+
+
+def typical_candidates(points: FoldedPoints, shape: Tensor) -> Candidates:
+    """The typical poses seen from all sides, of a person of (K,) shape."""
+    poses = typical_poses()
+    root, angles = axis_angle_to_matrix(poses[:, 0]), torch.cat((0 * poses[:, :1], poses[:, 1:]), dim=1)
+    return from_all_sides(root, angles, points_from_root(points, shape, root, angles))
+
+
+def points_from_root(points: FoldedPoints, shape: Tensor, root: Tensor, angles: Tensor) -> Tensor:
+    """(N, n, 3) points from the root joint, of (N, 3, 3) rotations of the root and (N, 24, 3) angles of the others."""
+    rotations = torch.cat((root[:, None], axis_angle_to_matrix(angles[:, 1:])), dim=1)
+    placed = points.place(shape, rotations, angles.new_zeros(len(angles), 3))
+    return placed.points - placed.placed[:, :1]
+
+
+def _joined(one: Tensor, others: Tensor) -> Tensor:
+    return torch.cat((one, others), dim=1)
+
+
+def _evened(values: Tensor, reach: int) -> Tensor:
+    """(T,) medians over up to `reach` frames to either side."""
+    padded = torch.cat((values[:1].expand(reach), values, values[-1:].expand(reach)))
+    medians: Tensor = padded.unfold(0, 2 * reach + 1, 1).median(dim=-1).values
+    return medians
+
+
+def _nearest(seen: Tensor, count: int) -> Tensor:
+    """(count,) which of the rising numbers `seen` is nearest to each of 0 to count - 1."""
+    frames = torch.arange(count)
+    if len(seen) == 1:
+        return torch.zeros_like(frames)
+    above = torch.searchsorted(seen, frames).clamp(1, len(seen) - 1)
+    return torch.where(frames - seen[above - 1] <= seen[above] - frames, above - 1, above)
