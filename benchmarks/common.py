@@ -87,6 +87,7 @@ def measure_machine(threads: int, *, seconds: float = 1.0) -> Machine:
         "poseworks-core",
         "poseworks-keypoints",
         "poseworks-lifting",
+        "poseworks-mesh-recovery",
         "poseworks-skeleton-action",
         "poseworks-temporal",
     )

@@ -1,0 +1,7 @@
+"""Mesh recovery: networks and what comes before them, training on rendered pictures."""
+
+from __future__ import annotations
+
+from benchmarks import mesh_networks, mesh_training
+
+MEASURES = (*mesh_networks.MEASURES, *mesh_training.MEASURES)
