@@ -52,6 +52,14 @@ def test_standing_people_stand_upright_in_the_picture() -> None:
         assert feet[1] - head[1] > 1.0  # y points down
 
 
+@pytest.mark.parametrize(("pitch", "nearer", "further"), [(40.0, "head", "left_ankle"), (-40.0, "left_ankle", "head")])
+def test_a_camera_that_looks_down_is_above(pitch: float, nearer: str, further: str) -> None:
+    settings = RenderSettings(size=64, unseen=False, pitch_deg=(pitch, pitch), roll_deg=0)
+    joints = People(np.zeros((1, 24, 3)), settings).draw(np.random.default_rng(0)).joints
+    names = joints_of("human_data")
+    assert joints[names.index(further), 2] - joints[names.index(nearer), 2] > 0.5
+
+
 def test_motion_of_a_camera_is_turned_upright() -> None:
     there = np.array([1.0, np.nan], np.float32)[None, :, None]  # in the first of two frames
     motion = BodyMotion(

@@ -122,7 +122,7 @@ class People:
         known = self._named.known.double().numpy()
         camera = Pinhole.from_focal(placed.focal_px, (settings.size, settings.size))
         pixels = camera.project(joints) - 0.5  # a pixel's middle is at half a pixel there, at a whole one in a crop
-        # Nothing is hidden by the picture's edge alone: what lies outside keeps its place but is not seen.
+        # What lies outside of the picture is not known.
         seen = known * ((pixels > -0.5) & (pixels < settings.size - 0.5)).all(axis=1)
         keypoints = np.concatenate([pixels * seen[:, None], seen[:, None]], axis=1)
         x, y, side = box_squares(box_of_keypoints(pixels, known)[None], _ENLARGE)[0]
@@ -190,8 +190,11 @@ def _about(axis: int, degrees: float) -> Tensor:
 
 
 def _camera(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Tensor:
-    """(3, 3): from a world with y up to camera axes; at yaw 0 the camera sees who faces +z from the front."""
-    return _about(2, roll_deg) @ _about(0, -pitch_deg) @ _about(0, 180) @ _about(1, yaw_deg)
+    """(3, 3): from a world with y up to camera axes.
+
+    At yaw 0 the camera sees who faces +z from the front; by a pitch above 0 it looks down.
+    """
+    return _about(2, roll_deg) @ _about(0, pitch_deg) @ _about(0, 180) @ _about(1, yaw_deg)
 
 
 def take_picture(people: People, person: Person, background: Image, rng: Generator) -> Image:
