@@ -21,6 +21,7 @@ from torch import Tensor
 from poseworks.core.body_models import PosePrior
 from poseworks.core.cameras import CROP_FOCAL_PX, estimated_translation, perspective_projection
 from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.core.shapes import expect_shape
 from poseworks.mesh_recovery.named_joints import NamedJoints
 
@@ -114,11 +115,13 @@ class SMPLify:
         torso, seen = self._torso(confidence)
         c = self.config
         with torch.enable_grad(), torch.autocast(pose.device.type, enabled=False):
+            root, points = self._unturned(body_pose, shape)
+            points, wanted = (x.take_along_dim(torso[..., None], 1) for x in (points - root, pixels))
             for _ in self._steps(orient, place):
-                error = self._projected(torch.cat((orient, body_pose), 1), shape, place) - pixels
-                squared = error.square().sum(-1).take_along_dim(torso, 1)
+                turned = points @ axis_angle_to_matrix(orient[:, 0]).mT + root
+                error = perspective_projection(turned, place, CROP_FOCAL_PX) - wanted
                 depth = (c.depth_weight * (place[:, 2] - start[:, 2])).square()
-                ((seen * squared).sum() + depth.sum()).backward()  # type: ignore[no-untyped-call]
+                ((seen * error.square().sum(-1)).sum() + depth.sum()).backward()  # type: ignore[no-untyped-call]
             for _ in self._steps(orient, body_pose, shape):
                 error = self._projected(torch.cat((orient, body_pose), 1), shape, place) - pixels
                 loss = self._robust(error, confidence).sum() + self._unlikely(body_pose, shape).sum()
@@ -159,6 +162,12 @@ class SMPLify:
         return estimated_translation(
             joints, keypoints[..., :2] * (CROP_PX / 2), torch.where(enough, annotated, confidence), CROP_FOCAL_PX
         )
+
+    @torch.no_grad()
+    def _unturned(self, body_pose: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1, 3) roots, about which the first rotation turns a body, and (N, J, 3) joints before it does."""
+        posed = self.body(betas, torch.cat((torch.zeros_like(body_pose[:, :1]), body_pose), 1))
+        return posed.joints[:, :1], self._joints(posed)
 
     def _projected(self, pose: Tensor, betas: Tensor, translation: Tensor) -> Tensor:
         """(N, J, 2) pixels from the middle of the crop."""
