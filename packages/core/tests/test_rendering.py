@@ -113,7 +113,7 @@ def test_light_falls_by_the_cosine() -> None:
 
 
 def test_of_two_meshes_the_nearer_is_seen() -> None:
-    far, near = box((-1, -1, 4), (1, 1, 5)), box((0.0, -0.2, 2), (0.4, 0.2, 3))
+    far, near = box((-1, -1, 4), (1, 1, 5)), box((0.01, -0.21, 2), (0.41, 0.19, 3))
     got = render([far, near], CAMERA, SIZE)
     assert set(np.unique(got.mesh)) == {-1, 0, 1}
     alone = render(near, CAMERA, SIZE)
@@ -146,6 +146,17 @@ def test_many_pixels_at_once_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch)
     parts = render(mesh, CAMERA, SIZE, cull=False)
     np.testing.assert_array_equal(whole.face, parts.face)
     np.testing.assert_array_equal(whole.color, parts.color)
+
+
+def test_what_is_outside_of_the_picture_changes_nothing_in_it() -> None:
+    mesh = box((-0.31, -0.23, 2.0), (0.33, 0.21, 2.5))
+    beside = [box((x, y, 2.0), (x + 0.5, y + 0.3, 2.2)) for x, y in ((-9, 0), (8, 0.1), (0, -7), (0.1, 6))]
+    alone, together = render(mesh, CAMERA, SIZE, samples=3), render([mesh, *beside], CAMERA, SIZE, samples=3)
+    assert alone.mask.any()
+    for name in ("color", "coverage", "mesh", "face"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(together, name))
+    for side in beside:
+        assert not render(side, CAMERA, SIZE).coverage.any()
 
 
 def test_parts_of_a_body_are_the_joints_that_move_the_corners_most() -> None:

@@ -11,7 +11,7 @@ all triangles are found at once, and of the pixels in them the nearest stays.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,18 +25,25 @@ _SLACK = 1e-9  # pixels by which neighbours overlap, so that rounding leaves no 
 
 
 def inverse_corners(corners: Array, camera: Pinhole, near: float, cull: bool) -> tuple[Indices, Array]:
-    """Numbers of the triangles that can be seen, and Q^-1 (N, 3, 3) of each."""
-    x, y, z = np.moveaxis(corners, -1, 0)
-    q0, q1, q2 = np.moveaxis(np.stack((camera.fx * x + camera.cx * z, camera.fy * y + camera.cy * z, z), -1), 1, 0)
-    rows = np.stack((np.cross(q1, q2), np.cross(q2, q0), np.cross(q0, q1)), axis=1)
-    determinant = (rows[:, 0] * q0).sum(axis=1)  # below 0: seen from outside
-    seen = np.flatnonzero((z.max(axis=1) > near) & ((determinant < 0) if cull else (determinant != 0)))
-    return seen, rows[seen] / determinant[seen, None, None]
+    """Numbers of the triangles that can be seen, and Q^-1 (3, 3, N) of each; corners are (3 axes, 3 corners, F)."""
+    x, y, z = corners
+    q = (camera.fx * x + camera.cx * z, camera.fy * y + camera.cy * z, z)
+    rows = np.stack([cross([axis[a] for axis in q], [axis[b] for axis in q]) for a, b in ((1, 2), (2, 0), (0, 1))])
+    determinant = rows[0, 0] * q[0][0] + rows[0, 1] * q[1][0] + rows[0, 2] * q[2][0]  # below 0: seen from outside
+    nearest_corner = np.maximum(np.maximum(z[0], z[1]), z[2])
+    seen = np.flatnonzero((nearest_corner > near) & ((determinant < 0) if cull else (determinant != 0)))
+    return seen, rows[:, :, seen] / determinant[seen]
+
+
+def cross(a: Array | Sequence[Array], b: Array | Sequence[Array]) -> Array:
+    """(3, ...): products of vectors whose axis is the first."""
+    product: Array = np.stack((a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]))
+    return product
 
 
 def at_pixels(inverses: Array, x: NDArray[Any], y: NDArray[Any]) -> Array:
-    """(N, 3): b of each triangle at a point of its own."""
-    b: Array = inverses[..., 0] * x[:, None] + inverses[..., 1] * y[:, None] + inverses[..., 2]
+    """(3, N): b of each triangle at a point of its own."""
+    b: Array = inverses[:, 0] * x + inverses[:, 1] * y + inverses[:, 2]
     return b
 
 
@@ -45,9 +52,10 @@ def nearest_triangles(corners: Array, inverses: Array, camera: Pinhole, size: tu
     columns, rows = size
     # The larger, the nearer: 1 / z as bits, which order positive numbers as the numbers, then the triangle's number.
     best = np.zeros(rows * columns, dtype=np.int64)
+    plane = inverses[0] + inverses[1] + inverses[2]  # (3, N): 1 / z
     for triangle, row, start, count in _spans(corners, inverses, camera, size, near):
-        slope = inverses[..., 0].sum(axis=1)[triangle]
-        first = at_pixels(inverses[triangle], start + 0.5, row + 0.5).sum(axis=1)
+        slope, down, level = plane[:, triangle]
+        first = slope * (start + 0.5) + down * (row + 0.5) + level
         along = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         near_by = np.maximum(np.repeat(first, count) + np.repeat(slope, count) * along, 0)
         key = near_by.astype(np.float32).view(np.int32).astype(np.int64) << 32 | np.repeat(triangle + 1, count)
@@ -61,33 +69,43 @@ def _spans(
 ) -> Iterator[tuple[Indices, Indices, Indices, Indices]]:
     """Intervals of pixels that triangles fill: triangle, row, first column, how many columns, (N,) each, in pieces."""
     columns, rows = size
-    z = corners[..., 2]
+    z = corners[2]
+    whole = z.min(axis=0) >= near  # in front of the camera; else any row may see it
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = camera.fy * corners[..., 1] / z + camera.cy
-        whole = z.min(axis=1) >= near  # in front of the camera; else any row may see it
-        top = np.ceil(np.where(whole, y.min(axis=1), 0) - 0.5 - _SLACK)
-        end = np.floor(np.where(whole, y.max(axis=1), rows) - 0.5 + _SLACK) + 1
+        y = camera.fy * corners[1] / z + camera.cy
+        top = np.ceil(np.where(whole, y.min(axis=0), 0) - 0.5 - _SLACK)
+        end = np.floor(np.where(whole, y.max(axis=0), rows) - 0.5 + _SLACK) + 1
     first = np.clip(top, 0, rows).astype(np.int64)
     height = np.clip(end, 0, rows).astype(np.int64) - first
-    kept = np.flatnonzero(height > 0)
-    ends = np.cumsum(height[kept])
-    for piece in np.split(kept, np.searchsorted(ends, np.arange(_AT_A_TIME, ends[-1] if len(ends) else 0, _AT_A_TIME))):
+    for piece in _pieces(np.flatnonzero(height > 0), height):
         triangle = np.repeat(piece, height[piece])
         row = np.arange(len(triangle)) - np.repeat(
             np.cumsum(height[piece]) - height[piece] - first[piece], height[piece]
         )
-        slope, base = inverses[..., 0][triangle], at_pixels(inverses[triangle], np.zeros(len(row)), row + 0.5)
-        # And 1 / z no more than at the near plane.
-        slope = np.concatenate((slope, -slope.sum(axis=1, keepdims=True)), axis=1)
-        base = np.concatenate((base, 1 / near - base.sum(axis=1, keepdims=True)), axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            edge = -base / slope
-        low = np.where(slope > 0, edge, np.where((slope == 0) & (base < 0), np.inf, -np.inf)).max(axis=1)
-        high = np.where(slope < 0, edge, np.inf).min(axis=1)
+        low, high = np.full(len(row), -np.inf), np.full(len(row), np.inf)
+        slopes = inverses[:, 0][:, triangle]
+        bases = inverses[:, 1][:, triangle] * (row + 0.5) + inverses[:, 2][:, triangle]
+        for slope, base in zip(slopes, bases, strict=True):
+            _cut(low, high, slope, base)
+        if not whole.all():  # and 1 / z no more than at the near plane
+            _cut(low, high, -slopes.sum(axis=0), 1 / near - bases.sum(axis=0))
         start = np.clip(np.ceil(low - 0.5 - _SLACK), 0, columns).astype(np.int64)
         count = np.clip(np.floor(high - 0.5 + _SLACK) + 1, 0, columns).astype(np.int64) - start
-        filled = np.flatnonzero(count > 0)
-        total = np.cumsum(count[filled])
-        cuts = np.searchsorted(total, np.arange(_AT_A_TIME, total[-1] if len(total) else 0, _AT_A_TIME))
-        for part in np.split(filled, cuts):
+        for part in _pieces(np.flatnonzero(count > 0), count):
             yield triangle[part], row[part], start[part], count[part]
+
+
+def _cut(low: Array, high: Array, slope: Array, base: Array) -> None:
+    """Leaves of the intervals low..high of x where slope x + base is at least 0, in place."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edge = -base / slope
+    np.copyto(low, np.maximum(low, edge), where=slope > 0)
+    np.copyto(high, np.minimum(high, edge), where=slope < 0)
+    np.copyto(low, np.inf, where=(slope == 0) & (base < 0))
+
+
+def _pieces(chosen: Indices, sizes: Indices) -> Iterator[Indices]:
+    """The chosen numbers in pieces whose sizes come to so much that it is held at once."""
+    ends = np.cumsum(sizes[chosen])
+    total = int(ends[-1]) if len(ends) else 0
+    yield from np.split(chosen, np.searchsorted(ends, np.arange(_AT_A_TIME, total, _AT_A_TIME)))
