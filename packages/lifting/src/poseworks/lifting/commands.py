@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from poseworks.core.camera_options import CameraOptions
 from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.train_command import train_verb
 from poseworks.lifting.graphs import MaskType
-from poseworks.lifting.lift_options import CameraOptions, LiftOptions
+from poseworks.lifting.lift_options import LiftOptions
 
 Source = Annotated[Path, Parameter(help="A shipped name, a saved folder, or an original checkpoint file.")]
 
