@@ -9,6 +9,7 @@ from poseworks.core.cli import main as run_command_line
 from poseworks.core.cli import make_app
 
 _VERBS = {
+    "fit": "Bodies fitted to keypoints of one or several cameras, or to joints in space. Needs no weights.",
     "recover": "The bodies of the people in a recording, found by one of the networks frame by frame.",
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
     "inspect": "What a file is: poses, or a checkpoint with its method, variant and sizes.",

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from poseworks.core.cli import Device, Json, Output, Overwrite, Quiet, Verbose, Whole
 from poseworks.core.read_options import ReadOptions
 from poseworks.core.train_command import train_verb
+from poseworks.mesh_recovery.fit_command import FitOptions
 from poseworks.mesh_recovery.recover_command import RecoverOptions
 
 Recording = Annotated[Path, Parameter(help="A video, a folder of pictures, or one picture.")]
@@ -32,6 +33,31 @@ class LoadOptions:
     def given(self) -> dict[str, Any]:
         """The options of `load` that were stated."""
         return {name: value for name, value in (("mesh", self.mesh), ("body", self.body)) if value is not None}
+
+
+def fit(
+    *inputs: Annotated[Path, Parameter(name="INPUT", help="2D keypoints or 3D joints in any known format.")],
+    output: Output,
+    options: FitOptions = FitOptions(),  # noqa: B008 (frozen)
+    report: Annotated[Path | None, Parameter(help="Write this HTML page: keypoints, the body and its joints.")] = None,
+    video: Annotated[Path | None, Parameter(help="The recording, for the report and the overlay.")] = None,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Bodies fitted to people's keypoints over a whole clip (SMPLify), or to their joints in space.
+
+    The free body needs no licensed file. From one camera bodies stand in its axes; without --focal or --camera the
+    focal length is taken as the diagonal of the image. With one INPUT, or with --cameras, OUTPUT is a file (.npz, .glb,
+    .bvh, .obj by its suffix); with several, a folder of .npz files.
+    """
+    from poseworks.mesh_recovery.fit_command import run_fit
+
+    run_fit(
+        inputs, output, options, reading, report=report, video=video, overwrite=overwrite, json=json, quiet=quiet
+    )  # fmt: skip
 
 
 def models(*, json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from poseworks.core.body_models import SMPL, BodyMotion, load_body, pose_prior
 from poseworks.core.body_size import STANDARD_HEIGHT_M, person_size
 from poseworks.core.cameras import Pinhole
+from poseworks.core.config import describe_faults
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.core.gaps import Piece, runs
 from poseworks.core.notes import Notes, some
@@ -24,7 +25,7 @@ from poseworks.mesh_recovery.fitting.fit_2d import Fitter2D
 from poseworks.mesh_recovery.fitting.fitted import Fitted
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.least_squares import Poses, chunks
-from poseworks.mesh_recovery.fitting.poses_3d import fit_3d
+from poseworks.mesh_recovery.fitting.poses_3d import Up, fit_3d
 from poseworks.mesh_recovery.fitting.starts import LEAST_POINTS, Track, typical_candidates
 from poseworks.mesh_recovery.fitting.terms import wrong_bends
 from poseworks.mesh_recovery.named_joints import NamedJoints
@@ -59,28 +60,39 @@ class FitSettings(BaseModel, frozen=True, extra="forbid"):
     max_gap_s: float = Field(0.5, ge=0)
 
 
+def checked_settings(**fields: Any) -> FitSettings:
+    """The settings; a value out of its range is a ConfigError that names it."""
+    try:
+        return FitSettings(**fields)
+    except ValidationError as error:
+        raise ConfigError(f"{'; '.join(describe_faults(error, FitSettings))}.") from error
+
+
 def fit(
     poses: PoseSequence,
     body: SMPL | str = "free",
     *,
     camera: Pinhole | None = None,
     lifted: PoseSequence | None = None,
+    up: Up | None = None,
     settings: FitSettings = FitSettings(),  # noqa: B008 (frozen)
     advance: Advance = lambda share: None,
 ) -> Fitted:
     """Bodies in the poses of people: of keypoints in a picture by `fit_keypoints`, of joints in space by `fit_3d`.
 
     Raises:
-        ConfigError: an option that joints in space have no use for; or as these two do.
+        ConfigError: an option that these poses have no use for; or as these two do.
         DataError: as these two do.
     """
     if poses.num_dims == 2:
+        if up is not None:
+            raise ConfigError("up: for joints in space; bodies stay in the axes of the camera. Leave it out.")
         return fit_keypoints(poses, body, camera=camera, lifted=lifted, settings=settings, advance=advance)
     given = [name for name, value in (("camera", camera), ("lifted", lifted)) if value is not None]
     given += sorted(settings.model_fields_set)
     if given:
         raise ConfigError(f"{', '.join(given)}: for keypoints in a picture; these are joints in space. Leave it out.")
-    return fit_3d(poses, body, advance=advance)
+    return fit_3d(poses, body, up=up, advance=advance)
 
 
 def fit_keypoints(
