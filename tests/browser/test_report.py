@@ -13,7 +13,7 @@ import pytest
 from poseworks.core import COCO_17, H36M_17, PoseSequence, poses_from_arrays, read_poses
 from poseworks.core.report import Lane, Report, ReportTrack, Span, Timeline, embed, write_report
 from poseworks.core.testing import walking_poses
-from poseworks.pipeline import ChainConfig, FilterStep, demo, demo_clip, run_chain
+from poseworks.pipeline import ChainConfig, FilterStep, default_chain, demo, demo_clip, run_chain
 from poseworks.temporal.filters import Gaussian
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ GAUSSIAN = ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=1)),))
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    demo(folder)
+    demo(folder, default_chain(unswap=False))
     return folder
 
 

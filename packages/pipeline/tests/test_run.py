@@ -17,8 +17,10 @@ from poseworks.pipeline import (
     ChainConfig,
     Clip,
     FilterStep,
+    FitStep,
     RunResult,
     UnswapStep,
+    default_chain,
     demo,
     demo_clip,
     demonstration,
@@ -110,7 +112,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def test_the_demo_is_a_run_on_its_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "demo_clip", lambda: Clip(clip, clip))  # a shorter one
     shorter = demo(tmp_path / "demo")
-    run_recording(clip, tmp_path / "run", title="A walking woman")
+    chain = default_chain(unswap=False, fit=FitStep())
+    run_recording(clip, tmp_path / "run", chain=chain, title="A walking woman")
     for path in shorter.files.values():
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 
@@ -153,6 +156,22 @@ def test_the_demo_lifts_a_real_person(shown: RunResult) -> None:
         thigh = np.linalg.norm(knee - hip, axis=-1)
         assert thigh.std() < 0.1 * thigh.mean()
     assert (at["left_hip"] - at["right_hip"])[:, 2].mean() < 0  # her left is nearer to the camera
+
+
+def test_the_demo_fits_a_body_to_a_real_person(shown: RunResult) -> None:
+    """It lies on her, in no frame with a joint bent the wrong way; and it trembles half as much as what was found."""
+    assert shown.body is not None
+    assert (shown.body.body, shown.body.frame, shown.body.image_size) == ("free", "camera", (1280, 380))
+    np.testing.assert_array_equal(shown.body.present[0], np.arange(118) >= 6)
+    (figures,) = shown.body_figures
+    assert figures["frames"] == 112
+    assert figures["median_px"] < 6
+    assert figures["bent_the_wrong_way"] == 0
+    found = np.linalg.norm(np.diff(shown.before.positions[0], n=2, axis=0), axis=-1)
+    assert figures["jitter_after_px"] < np.nanmean(found) / 2
+    assert shown.body.history[-1]["settings"]["start"] == "lifted joints"
+    page = shown.files["report"].read_text(encoding="utf-8")
+    assert "actions recognized, bodies fitted, from walk_side.mp4" in page
 
 
 def exchanged() -> PoseSequence:

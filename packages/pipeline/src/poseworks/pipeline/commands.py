@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,7 @@ from poseworks.core.cli import (
 from poseworks.core.errors import ConfigError
 from poseworks.core.read_options import ReadOptions
 from poseworks.pipeline.actions import ActionChoice
+from poseworks.pipeline.bodies import BodyChoice
 from poseworks.pipeline.inputs import InputOptions
 from poseworks.pipeline.lifting import LiftChoice
 
@@ -45,18 +46,19 @@ def demo(
     config: Annotated[Path | None, Parameter(help="TOML file with other [[steps]] than these.")] = None,
     actions: ActionChoice = ActionChoice(),  # noqa: B008 (frozen)
     lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
+    bodies: BodyChoice = BodyChoice(),  # noqa: B008 (frozen)
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """A shipped clip of a walking woman: found, smoothed, her actions, 3D, as poses files and report.html."""
+    """A shipped clip of a walking woman: found, smoothed, her actions, 3D, a body; files and report.html."""
     from poseworks.pipeline.demonstration import demo as run_demo
     from poseworks.pipeline.showing import show
 
     folder = DEMO_FOLDER if output is None else output
-    chain = _Wanted(config, None, None, False, actions, lifting).chain(1.0, 1, unswap=False)
-    result = run_demo(folder, chain, overwrite=overwrite or output is None, quiet=quiet or json)
+    chain = _Wanted(config, None, None, False, actions, lifting, bodies).chain(1.0, 1, unswap=False, bodies=True)
+    result = run_demo(folder, chain, glb=bodies.glb, overwrite=overwrite or output is None, quiet=quiet or json)
     show(result, json=json, quiet=quiet)
 
 
@@ -79,6 +81,7 @@ def run(
     ] = False,
     actions: ActionChoice = ActionChoice(),  # noqa: B008 (frozen)
     lifting: LiftChoice = LiftChoice(),  # noqa: B008 (frozen)
+    bodies: BodyChoice = BodyChoice(),  # noqa: B008 (frozen)
     asked: InputOptions = InputOptions(),  # noqa: B008 (frozen)
     device: Device = "cpu",
     overwrite: Overwrite = False,
@@ -89,8 +92,8 @@ def run(
     """The people in a recording, or poses of any known format: smoothed, actions, in 3D; files and report.html."""
     from poseworks.pipeline.showing import show
 
-    wanted = _Wanted(config, model, filter, guard, actions, lifting)
-    options = {"overwrite": overwrite, "device": device, "quiet": quiet or json}
+    wanted = _Wanted(config, model, filter, guard, actions, lifting, bodies)
+    options = {"overwrite": overwrite, "device": device, "quiet": quiet or json, "glb": bodies.glb}
     if asked.kind(input) == "recording":
         result = _run_recording(input, output, video, wanted, asked, options)
     else:
@@ -197,9 +200,12 @@ class _Wanted:
     guard: bool
     actions: ActionChoice
     lifting: LiftChoice
+    bodies: BodyChoice
 
-    def chain(self, fps: float, every: int, unswap: bool, dims: int = 2) -> ChainConfig:
+    def chain(self, fps: float, every: int, unswap: bool, dims: int = 2, bodies: bool = False) -> ChainConfig:
         """The chain for poses of every N-th frame, in which left and right may have to be put back.
+
+        With `bodies` they are fitted unless that is refused.
 
         Raises:
             ConfigError: options that exclude one another, or a file that cannot be read.
@@ -223,8 +229,14 @@ class _Wanted:
                     "--config: states the whole chain; drop what you say about recognizing actions, or write a step of "
                     "kind recognize into the file."
                 )
+            if replace(self.bodies, glb=False) != BodyChoice():
+                raise ConfigError(
+                    "--config: states the whole chain; drop what you say about bodies, or write a step of kind fit "
+                    "into the file."
+                )
             return read_config(self.config, ChainConfig)
-        recognize, lift = self.actions.step(), self.lifting.step()
+        fit = self.bodies.step(self.lifting, by_default=bodies)
+        recognize, lift = self.actions.step(), self.lifting.step(bodies=fit is not None)
         if dims == 3:  # neither is for 3D poses, and a default that cannot be is not worth a note
             recognize = None if recognize is not None and recognize.optional else recognize
             lift = None if lift is not None and lift.optional else lift
@@ -238,6 +250,7 @@ class _Wanted:
             guard=self.guard,
             recognize=recognize,
             lift=lift,
+            fit=fit,
         )
 
 

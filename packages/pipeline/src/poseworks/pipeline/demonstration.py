@@ -1,4 +1,4 @@
-"""The demo: the shipped clip of a walking woman, from its pixels to 3D, as any other recording."""
+"""The demo: the shipped clip of a walking woman, from its pixels to 3D and a body, as any other recording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseworks.pipeline.run import RunResult, run_recording
-from poseworks.pipeline.steps import ChainConfig
+from poseworks.pipeline.steps import ChainConfig, FitStep, default_chain
 
 _FOLDER = Path(__file__).parent / "demo"
 
@@ -26,14 +26,20 @@ def demo_clip() -> Clip:
 
 
 def demo(
-    folder: str | os.PathLike[str], chain: ChainConfig | None = None, *, overwrite: bool = False, quiet: bool = True
+    folder: str | os.PathLike[str],
+    chain: ChainConfig | None = None,
+    *,
+    glb: bool = False,
+    overwrite: bool = False,
+    quiet: bool = True,
 ) -> RunResult:
-    """What `run_recording` makes of the shipped clip.
+    """What `run_recording` makes of the shipped clip; without a `chain` by the default one, and a body is fitted.
 
     Raises:
         ConfigError: the files exist and `overwrite` is false.
         DataError: the folder cannot be written.
     """
+    chain = chain or default_chain(unswap=False, fit=FitStep())
     return run_recording(
-        demo_clip().video, folder, chain=chain, title="A walking woman", overwrite=overwrite, quiet=quiet
+        demo_clip().video, folder, chain=chain, glb=glb, title="A walking woman", overwrite=overwrite, quiet=quiet
     )

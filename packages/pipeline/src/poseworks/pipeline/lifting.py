@@ -32,8 +32,11 @@ class LiftChoice(SceneOptions):
         names = ("lift_model", "height", "bone", "focal", "camera")
         return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name) not in (None, ()))
 
-    def step(self) -> LiftStep | None:
+    def step(self, *, bodies: bool = False) -> LiftStep | None:
         """The step at the end of a chain; None: poses stay 2D.
+
+        Args:
+            bodies: camera and height are of use without lifting too, to fit bodies.
 
         Raises:
             ConfigError: options that exclude one another, or are out of their range.
@@ -45,10 +48,9 @@ class LiftChoice(SceneOptions):
         from poseworks.pipeline.steps import LiftStep
 
         if self.lift is False:
-            if self.given:
-                raise ConfigError(
-                    f"--no-lift: leaves out what {', '.join(self.given)} speak of. Drop one or the other."
-                )
+            of_no_use = [option for option in self.given if not bodies or option in ("--lift-model", "--bone")]
+            if of_no_use:
+                raise ConfigError(f"--no-lift: leaves out what {', '.join(of_no_use)} speak of. Drop one or the other.")
             return None
         if self.focal is not None and self.camera is not None:
             raise ConfigError("--focal: the file of --camera states it already. Leave one of the two out.")

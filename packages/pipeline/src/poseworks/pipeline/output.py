@@ -87,17 +87,25 @@ class Target:
         return DataError(f"{self.folder}: cannot be written ({reason}). Name another folder.")
 
 
-def names_of(dims: int, *, lifted: bool = False, recognized: bool = False) -> dict[str, str]:
+def names_of(
+    dims: int, *, lifted: bool = False, recognized: bool = False, fitted: bool = False, glb: bool = False
+) -> dict[str, str]:
     """Names of the files for poses of so many dimensions, by what they are.
 
     Args:
         dims: 2 or 3.
         lifted: those of 3D poses besides.
         recognized: that of actions besides.
+        fitted: that of bodies besides.
+        glb: bodies as glTF too.
     """
     names = {"poses": f"poses{dims}d.npz", "smooth": f"poses{dims}d.smooth.npz"}
     if recognized:
         names["actions"] = "actions.csv"
     if lifted:
         names |= {"lifted": "poses3d.npz", "lifted_smooth": "poses3d.smooth.npz"}
+    if fitted:
+        names["body"] = "body.npz"
+    if glb:
+        names["glb"] = "body.glb"
     return names | {"report": REPORT}

@@ -1,4 +1,4 @@
-"""The page of a run: what was found over the recording, what smoothing did to it, 3D poses beside it, and actions."""
+"""The page of a run: what was found over the recording, what smoothing did, 3D poses and bodies beside it, actions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from poseworks.core import PoseSequence
-from poseworks.core.report import Figure, Report, ReportTrack
+from poseworks.core.report import Figure, Report, ReportBody, ReportTrack
+from poseworks.mesh_recovery.fit_report import figures_table
 from poseworks.pipeline.stretches import Done, Stretch
 from poseworks.skeleton_action.report import report_timeline, segment_table
 from poseworks.temporal.report import smoothing_report
@@ -22,6 +23,7 @@ def run_report(done: Done, *, title: str, notes: Sequence[str] = (), video: Path
         ["smoothed"] * (first.harm is not None)
         + ["lifted to 3D"] * bool(lifted)
         + ["actions recognized"] * bool(actions)
+        + ["bodies fitted"] * (done.bodies is not None)
     )
     source = f", from {video.name}" if video is not None and video.name != title else ""
     subtitle = f"{', '.join(steps) or 'detected'}{source}"
@@ -29,12 +31,14 @@ def run_report(done: Done, *, title: str, notes: Sequence[str] = (), video: Path
         title=title,
         tracks=tuple(track for page in pages for track in page.tracks),
         video=video,
+        bodies=() if done.bodies is None else (ReportBody("Body", done.bodies.fitted.motion),),
         subtitle=subtitle[:1].upper() + subtitle[1:],
         summary=tuple(figure for page in pages for figure in page.summary),
         timelines=(report_timeline(actions),) if actions else (),
         tables=(
             *(table for page in pages for table in page.tables),
             *((segment_table(actions),) if actions else ()),
+            *((figures_table(done.bodies.fitted.figures),) if done.bodies else ()),
         ),
         notes=tuple(notes),
     )

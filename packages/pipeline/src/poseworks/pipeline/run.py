@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from poseworks.core import PoseSequence, write_poses
+from poseworks.core.body_models.motion import BodyMotion
 from poseworks.core.errors import ConfigError, DataError
+from poseworks.core.formats.body_npz import write_body_motion
 from poseworks.core.progress import progress
 from poseworks.core.video import open_video
 from poseworks.keypoints import DetectSettings, find_people
@@ -33,13 +36,16 @@ class RunResult:
 
     Attributes:
         files: path of each file written, by what it is: ``poses``, ``smooth``, ``lifted``, ``lifted_smooth`` where the
-            chain goes on after lifting, ``actions`` where any were looked for, ``report``, and ``world`` if asked for.
+            chain goes on after lifting, ``actions`` where any were looked for, ``body`` where any were fitted,
+            ``report``, and ``world`` and ``glb`` if asked for.
         before, after: the poses as they came, and after the steps that left them 2D (3D ones: after all steps).
         harm: what these steps did to the motion; left and right put back, and frames filled, are no change of it. None
             where there were none.
         lifted: the 3D poses at the end of the chain; None where nothing was lifted.
         lifted_harm: what steps after lifting did to the motion; None where there were none.
         timelines: of actions, one a person; None where none were looked for.
+        body: the bodies that were fitted; None where none were.
+        body_figures: how well they fit, of each person, as JSON can hold them.
         notes: sentences that a reader has to know.
     """
 
@@ -50,6 +56,8 @@ class RunResult:
     lifted: PoseSequence | None
     lifted_harm: HarmReport | None
     timelines: tuple[Timeline, ...] | None
+    body: BodyMotion | None
+    body_figures: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
 
 
@@ -59,6 +67,7 @@ def run_chain(
     chain: ChainConfig | None = None,
     *,
     video: str | os.PathLike[str] | None = None,
+    glb: bool = False,
     title: str | None = None,
     overwrite: bool = False,
     device: str = "cpu",
@@ -76,6 +85,7 @@ def run_chain(
         chain: None: left and right put back, then smoothing by the general weights, or by those made for every
             N-th frame, then 2D poses lifted, if they are such as can be.
         video: the recording that 2D poses in pixels belong to; it becomes part of the report.
+        glb: also write the bodies of a step that fits them as ``body.glb``.
         title: heading of the report; None: by the video's name.
         overwrite: replace these files where they exist.
         device: where networks run.
@@ -87,7 +97,7 @@ def run_chain(
         CheckpointError: the weights of a step cannot be read.
     """
     chain = prepared(chain or chain_for(poses), sampled_every(poses.history))
-    target = Target(Path(folder), names_of(poses.num_dims, lifted=chain.lifts, recognized=chain.recognizes), overwrite)
+    target = Target(Path(folder), _names(poses.num_dims, chain, glb), overwrite)
     target.check()
     recording = None
     if video is not None:
@@ -108,6 +118,7 @@ def run_recording(
     chain: ChainConfig | None = None,
     *,
     world: bool = False,
+    glb: bool = False,
     title: str | None = None,
     overwrite: bool = False,
     device: str = "cpu",
@@ -121,6 +132,7 @@ def run_recording(
         settings: who is looked for, and how often; None: everybody, in every frame.
         chain: None: smoothing by the general weights, or by those made for every N-th frame, and lifting.
         world: also write the network's own 3D guess, ``poses3d.world.npz``; its history says what it is.
+        glb: also write the bodies of a step that fits them as ``body.glb``.
         title: heading of the report; None: by the recording's name.
         overwrite: replace these files where they exist.
         device: where the networks of the chain run; people are found on the CPU.
@@ -133,7 +145,7 @@ def run_recording(
     """
     settings = settings or DetectSettings()
     chain = prepared(chain or default_chain(settings.every, unswap=False), settings.every)
-    names = names_of(2, lifted=chain.lifts, recognized=chain.recognizes) | ({"world": WORLD} if world else {})
+    names = _names(2, chain, glb) | ({"world": WORLD} if world else {})
     target = Target(Path(folder), names, overwrite)
     target.check()
     with open_video(recording, fps=settings.fps) as video:
@@ -154,6 +166,17 @@ def run_recording(
     path = Path(recording)
     run = _Run(chain, runners, target, Recording(path, settings.fps), title or path.name, quiet)
     return run.finish(found.poses, found.world if world else None, found.notes)
+
+
+def _names(dims: int, chain: ChainConfig, glb: bool) -> dict[str, str]:
+    """Names of the files that a chain makes.
+
+    Raises:
+        ConfigError: bodies are to be written that no step fits.
+    """
+    if glb and not chain.fits:
+        raise ConfigError("--glb: no step of the chain fits bodies. Add one of kind fit, or leave --glb out.")
+    return names_of(dims, lifted=chain.lifts, recognized=chain.recognizes, fitted=chain.fits, glb=glb)
 
 
 def _build(chain: ChainConfig, device: str) -> list[Runner]:
@@ -182,7 +205,7 @@ class _Run:
         with shown_video(self.recording, quiet=self.quiet) as (video, more):
             notes += more
             report = run_report(done, title=self.title, notes=notes, video=video)
-            files = self.target.write(_writers(done, world), report)
+            files = self.target.write(_writers(done, world, "glb" in self.target.names), report)
         flat, *lifted = done.stretches
         return RunResult(
             files,
@@ -192,11 +215,13 @@ class _Run:
             lifted[0].after if lifted else None,
             lifted[0].harm if lifted else None,
             done.timelines,
+            done.bodies.fitted.motion if done.bodies else None,
+            done.bodies.fitted.figures if done.bodies else (),
             tuple(notes),
         )
 
 
-def _writers(done: Done, world: PoseSequence | None) -> dict[str, Writer]:
+def _writers(done: Done, world: PoseSequence | None, glb: bool) -> dict[str, Writer]:
     """What writes each file, by what it is: of a stretch the poses before, and those after it if it did anything."""
     poses = {} if world is None else {"world": world}
     for stretch, (before, after) in zip(
@@ -208,4 +233,11 @@ def _writers(done: Done, world: PoseSequence | None) -> dict[str, Writer]:
     writers: dict[str, Writer] = {what: partial(write_poses, sequence) for what, sequence in poses.items()}
     if done.timelines is not None:
         writers["actions"] = partial(write_timelines, done.timelines)
+    if done.bodies is not None:
+        motion = done.bodies.fitted.motion
+        writers["body"] = partial(write_body_motion, motion)
+        if glb:
+            from poseworks.core.formats.gltf import write_gltf
+
+            writers["glb"] = partial(write_gltf, motion, done.bodies.body)
     return writers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poseworks.core import PoseSequence
@@ -18,7 +19,9 @@ from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.smoothing import Smoothed, SmoothSettings, smooth
 
 if TYPE_CHECKING:
-    from poseworks.pipeline.steps import FillStep, FilterStep, LiftStep, RecognizeStep, SmoothStep
+    from poseworks.core.body_models import SMPL
+    from poseworks.mesh_recovery.fitting.fitted import Fitted
+    from poseworks.pipeline.steps import FillStep, FilterStep, FitStep, LiftStep, RecognizeStep, SmoothStep
 
 Advance = Callable[[float], None]
 
@@ -27,12 +30,21 @@ def _same(poses: PoseSequence) -> PoseSequence:
     return poses
 
 
+@dataclass(frozen=True, eq=False)
+class Bodies:
+    """Bodies that were fitted, and the body model that their numbers are about."""
+
+    fitted: Fitted
+    body: SMPL
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a step made, and sentences that a reader has to know.
 
     Attributes:
         timelines: of actions, from a step that recognizes them.
+        bodies: from a step that fits them.
         compared: does to the poses before the chain what the harm report must not count as a change of the motion:
             labels put right, and frames that nobody looked at.
     """
@@ -41,6 +53,7 @@ class Outcome:
     notes: tuple[str, ...]
     compared: Callable[[PoseSequence], PoseSequence] = _same
     timelines: tuple[Timeline, ...] | None = None
+    bodies: Bodies | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +142,7 @@ def lifting(step: LiftStep, device: str) -> Runner:
     from poseworks.lifting.loading import load
 
     if step.camera is not None:
-        with suppress(ConfigError):  # it may need the size of the image, which is not known yet
-            read_camera(step.camera)
+        _check_camera(step.camera)
     network = load(step.weights).to(choose_device(device))
     settings = LiftSettings(**{name: getattr(step, name) for name in LiftSettings.model_fields})
 
@@ -190,3 +202,36 @@ def _settings(step: SmoothStep | FilterStep) -> SmoothSettings:
 
 def _outcome(smoothed: Smoothed) -> Outcome:
     return Outcome(smoothed.poses, smoothed.notes)
+
+
+def fitting(step: FitStep) -> Runner:
+    """Fits bodies, and leaves the poses."""
+    from poseworks.core.body_models import load_body
+    from poseworks.mesh_recovery.fitting.fit import FitSettings, fit
+
+    if step.camera is not None:
+        _check_camera(step.camera)
+    body = load_body(step.body)
+    stated = step.model_fields_set & FitSettings.model_fields.keys()
+    settings = FitSettings(**{name: getattr(step, name) for name in stated})
+
+    def run(given: Given, advance: Advance) -> Outcome:
+        poses = given.poses if given.flat is None else given.flat
+        camera = step.scene.pinhole(poses.image_size)
+        lifted = None if given.poses is poses else given.poses
+        try:
+            with _one_thread():
+                found = fit(poses, body, camera=camera, lifted=lifted, settings=settings, advance=advance)
+        except (DataError, SkeletonError) as error:
+            if not step.optional:
+                raise
+            return Outcome(given.poses, (f"no bodies fitted: {str(error).removeprefix('poses: ')}",))
+        return Outcome(given.poses, found.notes, bodies=Bodies(found, body))
+
+    return run
+
+
+def _check_camera(path: Path) -> None:
+    """Nothing, unless the file is no camera; what needs the size of the image, which is not known yet, is left."""
+    with suppress(ConfigError):
+        read_camera(path)

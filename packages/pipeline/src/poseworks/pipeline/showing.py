@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from poseworks.core.cli import make_table, print_result, remark
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from poseworks.core import PoseSequence
+    from poseworks.core.body_models.motion import BodyMotion
     from poseworks.pipeline.run import RunResult
     from poseworks.skeleton_action.timeline import Timeline
     from poseworks.temporal.harm import BeforeAfter, HarmReport
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def show(result: RunResult, *, json: bool, quiet: bool) -> None:
     """Prints short tables of what smoothing did and of actions, what was lifted, notes and paths."""
+    from poseworks.core.body_models.motion_files import motion_facts
     from poseworks.core.inspection import poses_facts
     from poseworks.skeleton_action.timeline import timelines_as_tree
 
@@ -29,12 +31,20 @@ def show(result: RunResult, *, json: bool, quiet: bool) -> None:
         text.append(_actions_table(result.timelines))
     if result.lifted is not None:
         text.append(f"in 3D: {line_of(result.lifted)}")
+    if result.body is not None:
+        text += [_bodies_table(result.body_figures), f"bodies: {body_line(result.body)}"]
     text.append("\n".join(f"{name:>13}  {path}" for name, path in result.files.items()))
     lifted = None if result.lifted is None else {**poses_facts(result.lifted), "harm": result.lifted_harm}
     actions = None if result.timelines is None else timelines_as_tree(result.timelines)
+    body = None if result.body is None else {**motion_facts(result.body), "figures": result.body_figures}
     values = {
-        "files": result.files, "harm": result.harm, "lifted": lifted, "actions": actions, "notes": result.notes
-    }  # fmt: skip
+        "files": result.files,
+        "harm": result.harm,
+        "lifted": lifted,
+        "actions": actions,
+        "body": body,
+        "notes": result.notes,
+    }
     print_result(values, json=json, text=text, quiet=quiet)
 
 
@@ -75,6 +85,19 @@ def _actions_table(timelines: Sequence[Timeline]) -> Table:
     return make_table("actions", SEGMENT_COLUMNS, shown)
 
 
+def _bodies_table(figures: Sequence[Mapping[str, Any]]) -> Table:
+    """How well bodies fit."""
+    from poseworks.mesh_recovery.fit_report import figure_rows
+
+    columns, rows = figure_rows(figures)
+    measures = list(zip(columns, *rows, strict=True))  # a column a person: many measures, mostly few people
+    shown = [
+        tuple("" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row)
+        for row in measures[1:]
+    ]
+    return make_table("bodies", ("measure", *(f"person {row[0]}" for row in rows)), shown)
+
+
 def _pair(pair: BeforeAfter) -> tuple[float | None, float | None, str]:
     from poseworks.temporal.report import change
 
@@ -88,3 +111,9 @@ def line_of(poses: PoseSequence) -> str:
         f"{people}, {poses.num_frames} frames at {poses.fps:g} fps, {poses.skeleton} "
         f"({poses.num_joints} joints), {poses.num_dims}D {poses.unit}, {poses.frame} frame"
     )
+
+
+def body_line(motion: BodyMotion) -> str:
+    """Bodies in a line: who, how many frames, which body."""
+    people = "1 person" if motion.num_people == 1 else f"{motion.num_people} people"
+    return f"{people}, {motion.num_frames} frames, {motion.body} body, {motion.frame} frame"

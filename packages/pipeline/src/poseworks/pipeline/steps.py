@@ -9,10 +9,10 @@ from typing import Annotated, Literal, Self, assert_never
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from poseworks.core import PoseSequence
+from poseworks.core.camera_options import CameraOptions
 from poseworks.core.errors import ConfigError
 from poseworks.core.poses import HistoryEntry
 from poseworks.lifting.body_scale import check_sizes
-from poseworks.lifting.lift_options import CameraOptions
 from poseworks.lifting.settings import LiftSettings, default_model
 from poseworks.pipeline import runners
 from poseworks.pipeline.runners import Runner
@@ -112,7 +112,42 @@ class RecognizeStep(RecognizeSettings, frozen=True, extra="forbid"):
     optional: bool = False
 
 
-AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep | RecognizeStep | LiftStep
+class FitStep(BaseModel, frozen=True, extra="forbid"):
+    """Bodies fitted to the poses (`poseworks.mesh_recovery.fitting`), which stay what they are: the last of all steps.
+
+    They are fitted to the last 2D poses, and begin with the 3D ones that were lifted from them; a chain that began with
+    3D poses has bodies fitted to these.
+
+    Attributes:
+        body: ``free``, which comes along, or SMPL's own file or folder.
+        height: everybody's in metres; None: that of the mean body. One camera does not tell it.
+        ground: feet that hardly move in the picture are held where they are: for a camera that stands still.
+        focal: the camera's focal length in pixels; camera: or a JSON file of its intrinsics. Neither: the diagonal of
+            the image.
+        optional: poses that no body can be fitted to are left at that, and a note says why.
+    """
+
+    kind: Literal["fit"] = "fit"
+    body: str = "free"
+    height: float | None = Field(None, ge=0.5, le=2.6)
+    ground: bool = False
+    focal: PositiveFloat | None = None
+    camera: Path | None = None
+    optional: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.focal is not None and self.camera is not None:
+            raise ValueError("focal: the file of camera states it already; leave one of the two out")
+        return self
+
+    @property
+    def scene(self) -> CameraOptions:
+        """What is known of the camera."""
+        return CameraOptions(focal=self.focal, camera=self.camera)
+
+
+AnyStep = UnswapStep | FillStep | SmoothStep | FilterStep | RecognizeStep | LiftStep | FitStep
 Step = Annotated[AnyStep, Field(discriminator="kind")]
 
 
@@ -126,11 +161,17 @@ class ChainConfig(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _once_and_in_2d(self) -> Self:
         kinds: list[str] = [step.kind for step in self.steps]
-        for kind, done in (("lift", "poses are lifted"), ("recognize", "actions are recognized")):
+        for kind, done in (
+            ("lift", "poses are lifted"),
+            ("recognize", "actions are recognized"),
+            ("fit", "bodies are fitted"),
+        ):
             if kinds.count(kind) > 1:
                 raise ValueError(f"{done} once; leave out all steps of kind {kind} but one")
         if {"lift", "recognize"} <= set(kinds) and kinds.index("recognize") > kinds.index("lift"):
             raise ValueError("actions are recognized in 2D poses; put the step recognize before the step lift")
+        if "fit" in kinds[:-1]:
+            raise ValueError("bodies are fitted to what all else has left; put the step fit at the end")
         return self
 
     @property
@@ -143,6 +184,11 @@ class ChainConfig(BaseModel, frozen=True, extra="forbid"):
         """Whether actions are looked for."""
         return any(isinstance(step, RecognizeStep) for step in self.steps)
 
+    @property
+    def fits(self) -> bool:
+        """Whether bodies are fitted."""
+        return any(isinstance(step, FitStep) for step in self.steps)
+
 
 def default_chain(
     every: int = 1,
@@ -153,6 +199,7 @@ def default_chain(
     guard: bool = False,
     recognize: RecognizeStep | None = RecognizeStep(optional=True),  # noqa: B008 (frozen)
     lift: LiftStep | None = LiftStep(optional=True),  # noqa: B008 (frozen)
+    fit: FitStep | None = None,
 ) -> ChainConfig:
     """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing, lifting.
 
@@ -166,6 +213,7 @@ def default_chain(
         guard: limit each correction to what the input's own noise explains.
         recognize: how actions are recognized in the smoothed poses; None: not at all.
         lift: how the smoothed poses are lifted; None: not at all.
+        fit: how bodies are fitted; None: not at all.
     """
     steps: list[AnyStep] = [UnswapStep()] if unswap else []
     settings: dict[str, float | bool] = {"guard": guard}
@@ -177,7 +225,7 @@ def default_chain(
     else:
         chosen = model or SPARSE_SMOOTHERS.get(every, DEFAULT_SMOOTHER)
         steps.append(SmoothStep.model_validate({"model": chosen, **settings}))
-    steps += [step for step in (recognize, lift) if step is not None]
+    steps += [step for step in (recognize, lift, fit) if step is not None]
     return ChainConfig(steps=tuple(steps))
 
 
@@ -231,5 +279,7 @@ def build(step: AnyStep, device: str = "cpu") -> Runner:
             return runners.recognizing(step, device)
         case LiftStep():
             return runners.lifting(step, device)
+        case FitStep():
+            return runners.fitting(step)
         case _:
             assert_never(step)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from poseworks.core import PoseSequence
-from poseworks.pipeline.runners import Advance, Given, Runner
+from poseworks.pipeline.runners import Advance, Bodies, Given, Runner
 from poseworks.pipeline.steps import AnyStep
 from poseworks.skeleton_action.timeline import Timeline
 from poseworks.temporal.harm import HarmReport, harm_report
@@ -34,11 +34,13 @@ class Done:
     Attributes:
         stretches: one, or a new one where lifting made other poses.
         timelines: of actions, one a person; None where no step recognizes any.
+        bodies: that were fitted; None where no step does that.
         notes: of all steps.
     """
 
     stretches: tuple[Stretch, ...]
     timelines: tuple[Timeline, ...] | None
+    bodies: Bodies | None
     notes: tuple[str, ...]
 
 
@@ -56,6 +58,7 @@ def run_steps(
     """
     stretches: list[Stretch] = []
     timelines: tuple[Timeline, ...] | None = None
+    bodies: Bodies | None = None
     notes: list[str] = []
     first = compared = result = poses
     flat = poses if poses.num_dims == 2 else None
@@ -68,6 +71,7 @@ def run_steps(
         with progress(f"{number}. {step.kind}") as advance:
             outcome = runner(Given(result, flat), advance)
         notes += outcome.notes
+        bodies = outcome.bodies or bodies
         timelines = timelines if outcome.timelines is None else outcome.timelines
         if outcome.poses.num_dims != result.num_dims:
             stretches.append(finished())
@@ -78,4 +82,4 @@ def run_steps(
             worked = worked or outcome.poses is not result
         result = outcome.poses
         flat = result if result.num_dims == 2 else flat
-    return Done((*stretches, finished()), timelines, tuple(notes))
+    return Done((*stretches, finished()), timelines, bodies, tuple(notes))
