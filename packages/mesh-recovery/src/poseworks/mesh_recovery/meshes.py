@@ -124,7 +124,8 @@ class SparseMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., V, C) -> (..., R, C)."""
-        total = self.values[:, :1] * x[..., self.columns[:, 0], :]
+        # index_select: with brackets it takes twice as long, and its gradient half as long again
+        total = self.values[:, :1] * x.index_select(-2, self.columns[:, 0])
         for entry in range(1, self.columns.shape[1]):
-            total = total + self.values[:, entry : entry + 1] * x[..., self.columns[:, entry], :]
+            total = total + self.values[:, entry : entry + 1] * x.index_select(-2, self.columns[:, entry])
         return total
