@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -72,6 +74,16 @@ def test_people_who_cannot_be_placed_are_unknown(body: SMPL) -> None:
     nobody = parts(replace(batch, has_body=torch.tensor([True, False])))
     assert (nobody[1] == UNKNOWN).all()
     assert (nobody[0] > 0).any()
+
+
+def test_other_processes_can_be_sent_them(body: SMPL) -> None:
+    preparation = Preparation(size=SIZE)
+    batch, parts = standing(body, preparation), RenderedParts(body, LABELS, preparation, NAMES)
+    labels = parts(batch)
+    sent: RenderedParts = pickle.loads(pickle.dumps(parts))
+    ForkingPickler.dumps(parts)  # as workers are sent them: tensors move to shared memory
+    assert torch.equal(sent(batch), labels)
+    assert torch.equal(parts(batch), labels)
 
 
 def test_sizes_and_joints_that_do_not_do_are_refused(body: SMPL) -> None:

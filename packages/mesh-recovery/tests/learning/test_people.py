@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +73,16 @@ def test_motion_of_a_camera_is_turned_upright() -> None:
     upright = world_poses(motion)
     assert upright.shape == (1, 24, 3)
     assert np.abs(turned(torch.eye(3, dtype=torch.float64), upright[:, 0])).max() < 1e-6
+
+
+def test_other_processes_can_be_sent_them() -> None:
+    people = People(poses(), RenderSettings(size=64))
+    before = people.draw(np.random.default_rng(0)).vertices, people.faces.copy()
+    sent: People = pickle.loads(pickle.dumps(people))
+    ForkingPickler.dumps(people)  # as workers are sent them: tensors move to shared memory
+    for each in (people, sent):
+        assert np.array_equal(each.draw(np.random.default_rng(0)).vertices, before[0])
+        assert np.array_equal(each.faces, before[1])
 
 
 def test_poses_that_do_not_do_are_refused() -> None:

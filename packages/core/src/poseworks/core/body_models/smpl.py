@@ -185,7 +185,7 @@ class SMPL(nn.Module):
         self.info: BodyInfo = data.info
         self.lower_faces: tuple[Tensor, ...] = tuple(_tensor(faces, torch.int64) for faces in data.lower_faces)
         self.faces = _tensor(data.faces, torch.int64)
-        self.regressors: Mapping[str, JointRegressor] = data.regressors
+        self.regressors: Mapping[str, JointRegressor] = dict(data.regressors)  # which other processes can be sent
         self.tree_regressor: JointRegressor | None = JointRegressor(
             np.asarray(data.J_regressor, dtype=np.float32), JOINT_NAMES[:24]
         )

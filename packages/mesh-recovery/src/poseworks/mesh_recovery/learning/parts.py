@@ -47,7 +47,7 @@ class RenderedParts:
                 f"parts: the body has {int(self._named.known.sum())} of the {len(joint_names)} joints of the data, "
                 f"{_FEWEST} are needed to place it. Choose another convention."
             )
-        self._faces = body.faces.numpy()
+        self._faces = body.faces.numpy().copy()  # tensors move to other memory when workers share them
         self._parts = face_parts(body.surface.weights.numpy(), self._faces) + 1
         scale = size / preparation.size
         middle = size / 2

@@ -104,7 +104,7 @@ class People:
         self.body = load_body("free")
         self._named = NamedJoints(self.body, joints_of("human_data"), "conventions")
         self.wardrobe = Wardrobe(self.body.v_template.double().numpy(), self.body.surface.weights.double().numpy())
-        self.faces = self.body.faces.numpy()
+        self.faces = self.body.faces.numpy().copy()  # tensors move to other memory when workers share them
         prior = free_pose_prior()
         self._prior = tuple(np.asarray(prior[name], np.float64) for name in ("means", "covars", "weights"))
 
