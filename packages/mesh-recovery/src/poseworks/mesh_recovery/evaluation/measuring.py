@@ -143,7 +143,8 @@ def measure(
                 sums.add_vertices(vertices, root, true_vertices, true_root, absolute=own is not None)
         if advance is not None:
             advance(len(rows))
-    return [sums.errors(name, pictures) for name, sums in outputs.items()]
+    in_time = pictures if joints.protocol.body == "smpl" else None  # rendered pictures are of anyone in turn
+    return [sums.errors(name, in_time) for name, sums in outputs.items()]
 
 
 def predictor(network: nn.Module, body: SMPL) -> Predict:
@@ -200,7 +201,7 @@ class _Sums:
         if absolute:
             self.absolute.append(pve(found, true).cpu().double())
 
-    def errors(self, output: str, pictures: tuple[str, ...]) -> Errors:
+    def errors(self, output: str, pictures: tuple[str, ...] | None) -> Errors:
         found, true = torch.cat(self.found), torch.cat(self.true)
         distance = _MM * (found - true).norm(dim=-1)
         aligned = _MM * (similarity_align(found, true) - true).norm(dim=-1)
@@ -215,7 +216,7 @@ class _Sums:
             pve_root_mm=_mean_mm(self.rooted),
             pck_150mm=float((distance < PCK_MM).double().mean()),
             auc=float(shares.mean()),
-            accel_mm=self._accel(found, true, pictures),
+            accel_mm=None if pictures is None else self._accel(found, true, pictures),
             joints=tuple(JointErrors(*row) for row in each),
         )
 
