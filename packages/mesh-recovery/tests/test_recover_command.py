@@ -58,7 +58,7 @@ def test_from_a_recording_to_body_motion_and_an_overlay(
     assert motion.focal == pytest.approx(120)  # the diagonal
     assert [(person["person"], person["frames"]) for person in said["people"]] == [(1, 3), (5, 2)]
     assert said["overlay"] == str(tmp_path / "overlay.mp4")
-    assert any("free body, not SMPL" in note for note in said["notes"])
+    assert "body: free, which the weights were made for" in said["notes"]
     assert motion.history[-1]["model_sha256"]
     assert (tmp_path / "overlay.mp4").stat().st_size > 500
     (tmp_path / "boxes.csv").write_text("frame,x,y,width,height\n0,10,10,40,40\n")
@@ -67,7 +67,7 @@ def test_from_a_recording_to_body_motion_and_an_overlay(
         == 0
     )
     assert (tmp_path / "a.bvh").read_text().startswith("HIERARCHY")
-    assert "note: free body" in capsys.readouterr().err
+    assert "note: body: free" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

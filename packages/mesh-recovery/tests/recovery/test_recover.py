@@ -138,7 +138,7 @@ def test_the_focal_length_is_the_diagonal_and_the_crop_as_asked(pictures: Path, 
     np.testing.assert_allclose(found.motion.transl[there], TRUE.transl[there], rtol=1e-4, atol=1e-4)
     assert found.motion.focal == 80
     assert any("80 px, the diagonal of the picture, was taken" in note for note in found.notes)
-    assert any(note.startswith("free body, not SMPL") for note in found.notes)
+    assert "body: free, which the weights were made for" in found.notes
 
 
 def test_betas_of_another_body_are_left_out(pictures: Path, body: SMPL) -> None:
@@ -146,7 +146,8 @@ def test_betas_of_another_body_are_left_out(pictures: Path, body: SMPL) -> None:
     there = found.motion.present
     np.testing.assert_allclose(found.motion.transl[there], TRUE.transl[there], rtol=1e-4, atol=1e-4)
     assert not found.motion.betas.any()
-    assert any("made for the smpl body" in note for note in found.notes)
+    (note,) = [note for note in found.notes if note.startswith("free body, not SMPL: rotations and camera carry over")]
+    assert note.endswith("the weights were made for the smpl body: betas are 0")
     assert found.motion.history[-1]["settings"]["body_of_weights"] == "smpl"
 
 
@@ -230,7 +231,7 @@ def test_what_cannot_work_is_refused(pictures: Path, body: SMPL, tmp_path: Path)
     with pytest.raises(DataError, match="is of 64 x 48 pixels, the keypoints are of 640 x 480"):
         recover(pictures, network, body, Boxes(boxes().boxes, np.array([3, 8]), image_size=(640, 480)))
     outside = Boxes(boxes().boxes + np.array([500, 0, 0, 0]), np.array([3, 8]))
-    with pytest.raises(DataError, match="nobody was found in any frame"):
+    with pytest.raises(DataError, match="nobody was found in any frame: 8 boxes cannot be cropped"):
         recover(pictures, network, body, outside)
     with pytest.raises(CheckpointError, match="Broken: its weights give numbers that are not finite"):
         recover(pictures, Broken().eval(), body, boxes())

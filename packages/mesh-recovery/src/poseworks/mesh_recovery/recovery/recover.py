@@ -258,8 +258,9 @@ class _Run:
         rows = [row for row, person in enumerate(self.people) if person.frames]
         if not rows:
             raise DataError(
-                "nobody was found in any frame: all boxes lie outside of the picture, or the network saw nobody in "
-                "them. Check that the boxes are of this recording."
+                f"nobody was found in any frame: {self.outside} boxes cannot be cropped from the picture, and "
+                f"{self.behind} persons were placed behind the camera by the network. Check that the boxes are of this "
+                "recording, and that the weights are trained."
             )
         pose = np.full((len(rows), num_frames, 24, 3), np.nan, dtype=np.float32)
         transl = np.full((len(rows), num_frames, 3), np.nan, dtype=np.float32)
@@ -283,12 +284,11 @@ class _Run:
 
     def notes(self, focal: float | None) -> Iterator[str]:
         """What a reader has to know."""
-        yield self.body.info.carries_over
-        if not self.same_body:
-            yield (
-                f"the weights were made for the {trained_body(self.network)} body: rotations and cameras are theirs, "
-                "betas are 0"
-            )
+        trained = trained_body(self.network)
+        if self.same_body:
+            yield f"body: {self.body.info.name}, which the weights were made for"
+        else:
+            yield f"{self.body.info.carries_over}; the weights were made for the {trained} body: betas are 0"
         if focal is None:
             yield (
                 f"the focal length is not known: {self.camera.fx:.0f} px, the diagonal of the picture, was taken; "
