@@ -130,6 +130,12 @@ def test_a_single_frame_is_enough(body: SMPL, gestures: Tensor) -> None:
     assert distance_mm(fit_3d(poses, body, up="y"), poses) < 10
 
 
+def test_joints_of_no_person_are_noted(body: SMPL, gestures: Tensor) -> None:
+    joints = joints_of(body, gestures, H36M_17)[:3]
+    assert not fit_3d(clip(joints), body, up="y").notes
+    assert any("check their names and their unit" in note for note in fit_3d(clip(1000 * joints), body, up="y").notes)
+
+
 def test_what_cannot_be_fitted_is_refused(body: SMPL, gestures: Tensor) -> None:
     joints = joints_of(body, gestures, H36M_17)
     with pytest.raises(DataError, match="2D"):

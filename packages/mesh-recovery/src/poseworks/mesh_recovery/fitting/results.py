@@ -20,6 +20,8 @@ from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.least_squares import Poses, chunks
 from poseworks.mesh_recovery.fitting.terms import wrong_bends
 
+FAR_MM = 150.0  # in the mean, beyond which something is wrong with the joints
+
 
 @dataclass(frozen=True, eq=False)
 class Solved:
@@ -100,6 +102,12 @@ def fitted(
         history=history,
     )
     figures = tuple(_figures(poses, row, part, body) for row, part in enumerate(solved))
+    for row, told in enumerate(figures):
+        if told["frames"] and told["mean_mm"] > FAR_MM:
+            notes.add(
+                f"{notes.name(row)}: the body lies {told['mean_mm']:.0f} mm beside the joints in the mean: check their "
+                "names and their unit"
+            )
     shown = poses.replace(positions=positions, history=history)
     return Fitted(motion, shown, notes.sentences(), figures)
 
