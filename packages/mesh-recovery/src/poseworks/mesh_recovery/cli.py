@@ -12,7 +12,7 @@ _VERBS = {
     "fit": "Bodies fitted to keypoints of one or several cameras, or to joints in space. Needs no weights.",
     "recover": "The bodies of the people in a recording, found by one of the networks frame by frame.",
     "models": "Every model, shipped or published: size, licence, training data, claimed accuracy, where it is.",
-    "inspect": "What a file is: poses, or a checkpoint with its method, variant and sizes.",
+    "inspect": "What a file is: poses, a data set, a body, or a checkpoint with its method and sizes.",
     "convert": "An original checkpoint as a folder of model.safetensors and config.json.",
     "evaluate": "A published protocol on data in the published layout: errors beside the claim.",
     "train": "Trains by a recipe: a row of the study by its name, or a TOML file.",

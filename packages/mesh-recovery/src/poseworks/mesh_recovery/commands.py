@@ -77,7 +77,7 @@ def inspect(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """What a file is: poses, or a checkpoint with its method, variant, sizes, and what of it is left out."""
+    """What a file is: poses, a data set, body motion, a body, or a checkpoint with its method and what is left out."""
     from poseworks.core.cli import print_result
     from poseworks.mesh_recovery.inspection import inspect_file
 

@@ -1,4 +1,4 @@
-"""What a file is: poses, or a checkpoint with its method, variant and sizes."""
+"""What a file is: poses, a data set, a body, or a checkpoint with its method, variant and sizes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from poseworks.core.errors import ConfigError
 from poseworks.core.inspection import checkpoint_facts, file_facts, network_facts
 from poseworks.core.read_options import ReadOptions
+from poseworks.mesh_recovery.data_inspection import data_facts
 from poseworks.mesh_recovery.published import Published, published_weights
 
 _METHODS = {
@@ -21,11 +23,16 @@ _METHODS = {
 
 
 def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts about a file of poses, a checkpoint or a saved folder, by name.
+    """Facts about a file of poses, a data set, body motion, a body, a checkpoint or a saved folder, by name.
 
     Raises:
         PoseworksError: it is none of them, or is damaged.
     """
+    facts = None if reading.format else data_facts(file)
+    if facts is not None:
+        if options:
+            raise ConfigError(f"{file}: no checkpoint, to which {', '.join(options)} mean nothing. Leave them out.")
+        return facts
     return file_facts(file, reading, options, _inspect_checkpoint)
 
 
