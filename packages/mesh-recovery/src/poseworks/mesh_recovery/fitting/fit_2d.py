@@ -48,20 +48,20 @@ class Fitter2D:
     Attributes:
         points: the n that are observed.
         shape: (K,) betas.
-        candidates: poses to start from.
+        upright: poses to start from, y up.
         prior: of poses.
         torso_m: length of the torso.
     """
 
     points: FoldedPoints
     shape: Tensor
-    candidates: Candidates
+    upright: Candidates
     prior: PosePrior
     torso_m: float
 
     def fit(self, track: Track, advance: Advance) -> Poses:
         """The person in all frames, in the camera's axes; `advance` is called with shares of the work."""
-        start = find_start(track, self.points, self.shape, self.candidates)
+        start = find_start(track, self.points, self.shape, self.upright)
         advance(0.3)
         poses = start.poses
         seen, thought = self._seen(track, start), ThoughtPoints(start.thought, start.certain)

@@ -9,6 +9,7 @@ starts, the mean over all paths (Baum et al. 1970) where the joints are thought 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,10 @@ from torch import Tensor
 from poseworks.core.rotations import axis_angle_to_matrix
 
 YAWS = 24
-PITCHES_DEG = (0.0, 10.0)  # of a camera that looks down
+TILT_FRAMES = 16  # by which the camera's tilt is found
+TILT_PITCHES_DEG = (-10.0, 0.0, 10.0, 20.0, 30.0)  # of a camera that looks down
+TILT_ROLLS_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
+MEAN_PITCH_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 5.0, 15.0, 10.0  # of cameras in general
 SIGMA_M = 0.06  # by which the points of a person and of the nearest candidate usually differ
 SPEED_M_S = 1.8  # of points against their mean
 SCALE_RATE = 1.5  # of the logarithm of the scale, a second
@@ -29,7 +33,7 @@ _TO_CAMERA = torch.diag(torch.tensor((1.0, -1.0, -1.0)))  # y up, towards us -> 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """M poses in the axes of a camera.
+    """M poses.
 
     Attributes:
         root: (M, 3, 3) rotations of the root.
@@ -42,25 +46,62 @@ class Candidates:
     points: Tensor
 
 
-def from_all_sides(root: Tensor, angles: Tensor, points: Tensor) -> Candidates:
-    """Upright poses, y up, seen from all sides.
-
-    Args:
-        root: (N, 3, 3) rotations of the root.
-        angles: (N, 24, 3) axis-angles; the root's are 0.
-        points: (N, n, 3) metres, from the root joint.
-    """
+def from_all_sides(upright: Candidates, pitches_deg: Sequence[float]) -> Candidates:
+    """Upright poses, y up, as cameras see them that look down by these pitches, from all sides."""
     pitch, yaw = torch.meshgrid(
-        torch.deg2rad(torch.tensor(PITCHES_DEG)), torch.arange(YAWS) * (2 * math.pi / YAWS), indexing="ij"
+        torch.deg2rad(torch.tensor(pitches_deg)), torch.arange(YAWS) * (2 * math.pi / YAWS), indexing="ij"
     )
     zero = torch.zeros_like(yaw.flatten())
     tilted = axis_angle_to_matrix(torch.stack((pitch.flatten(), zero, zero), dim=-1))
     views = _TO_CAMERA @ tilted @ axis_angle_to_matrix(torch.stack((zero, yaw.flatten(), zero), dim=-1))
     return Candidates(
-        (views[:, None] @ root).flatten(0, 1),
-        angles.repeat(len(views), 1, 1),
-        torch.einsum("vab,npb->vnpa", views, points).flatten(0, 1),
+        (views[:, None] @ upright.root).flatten(0, 1),
+        upright.angles.repeat(len(views), 1, 1),
+        torch.einsum("vab,npb->vnpa", views, upright.points).flatten(0, 1),
     )
+
+
+def turned_towards(directions: Tensor) -> Tensor:
+    """(T, 3, 3) the smallest rotations of camera axes after which (T, 2) slopes lie on the axis."""
+    ray = torch.nn.functional.normalize(torch.cat((directions, torch.ones_like(directions[:, :1])), dim=1), dim=1)
+    # From the ray to z about their cross product.
+    axis = torch.stack((ray[:, 1], -ray[:, 0], torch.zeros_like(ray[:, 0])), dim=1)
+    sine = axis.norm(dim=1, keepdim=True)
+    return axis_angle_to_matrix(axis / sine.clamp_min(1e-9) * torch.atan2(sine, ray[:, 2:]))
+
+
+def seen_turned(slopes: Tensor, turn: Tensor) -> Tensor:
+    """(T, n, 2) slopes in the axes of cameras that are turned by (T, 3, 3)."""
+    rays = torch.cat((slopes, torch.ones_like(slopes[..., :1])), dim=-1) @ turn.mT
+    return rays[..., :2] / rays[..., 2:].clamp_min(0.05)
+
+
+def camera_tilt(slopes: Tensor, confidence: Tensor, upright: Candidates) -> tuple[float, float]:
+    """(pitch, roll) in degrees of a camera by which upright poses explain best what it sees.
+
+    Args:
+        slopes: (T, n, 2) in the axes of cameras that look at the person, as `match` takes them.
+        confidence: (T, n).
+        upright: poses, y up.
+    """
+    some = torch.linspace(0, len(slopes) - 1, min(TILT_FRAMES, len(slopes))).round().long()
+    slopes, confidence = slopes[some], confidence[some]
+    best, found = math.inf, (0.0, 0.0)
+    for pitch in TILT_PITCHES_DEG:
+        points = from_all_sides(upright, (pitch,)).points
+        for roll in TILT_ROLLS_DEG:
+            turn = rolled(-roll).expand(len(slopes), 3, 3)
+            # The median: a few frames on the ground or bent over do not tell how the camera stands.
+            cost = float(match(seen_turned(slopes, turn), confidence, points, kept=1).cost.median())
+            cost += (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + roll**2 / (2 * ROLL_SIGMA_DEG**2)
+            if cost < best:
+                best, found = cost, (pitch, roll)
+    return found
+
+
+def rolled(degrees: float) -> Tensor:
+    """(3, 3) rotation about the camera's axis, clockwise on screen."""
+    return axis_angle_to_matrix(torch.tensor((0.0, 0.0, math.radians(degrees))))
 
 
 @dataclass(frozen=True, eq=False)

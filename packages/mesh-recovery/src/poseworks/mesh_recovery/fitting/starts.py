@@ -17,18 +17,23 @@ from poseworks.mesh_recovery.fitting.least_squares import Poses
 from poseworks.mesh_recovery.fitting.matching import (
     Candidates,
     Matches,
+    camera_tilt,
     centred,
     from_all_sides,
     match,
     match_own,
+    rolled,
+    seen_turned,
     trellis,
+    turned_towards,
 )
 from poseworks.mesh_recovery.fitting.typical_poses import typical_poses
 
 CHUNK, OVERLAP = 240, 32  # frames
 LEAST_POINTS = 4  # that a frame is matched by
 SPREAD_M = 0.05  # of points, beyond the spread of the candidates
-GIVEN_SPREAD_M = 0.05  # of points about poses that are given
+GIVEN_SPREAD_M = 0.03  # of points about poses that are given
+HALF_PITCH_DEG = 5.0  # that candidates are seen from above and below the camera's pitch
 MEDIAN_S = 0.25  # half the time over which the distance is evened out
 _CERTAIN = 1e4
 
@@ -80,21 +85,27 @@ class Start:
     certain: Tensor
 
 
-def find_start(track: Track, points: FoldedPoints, shape: Tensor, candidates: Candidates) -> Start:
+def find_start(track: Track, points: FoldedPoints, shape: Tensor, upright: Candidates) -> Start:
     """The start of a track.
 
     Args:
         track: what is seen.
         points: the n that are observed.
         shape: (K,) of the person.
-        candidates: poses, with the same n points.
+        upright: poses, y up, with the same n points.
     """
     seen = torch.nonzero((track.confidence > 0).sum(1) >= LEAST_POINTS).flatten()
+    weight = track.confidence[seen].square()
+    middle = (weight[..., None] * track.slopes[seen]).sum(1) / weight.sum(1, keepdim=True)
+    aim = turned_towards(middle)
+    pitch, roll = camera_tilt(seen_turned(track.slopes[seen], aim), weight, upright)
+    aim = rolled(-roll) @ aim
+    candidates = from_all_sides(upright, (pitch - HALF_PITCH_DEG, pitch + HALF_PITCH_DEG))
     ways: list[_Way] = []
     first, known = 0, track.slopes.new_zeros(0, len(track.slopes[0]), 3)
     while True:
         last = min(first + CHUNK, len(seen))
-        way = _best_way(track, seen[first:last], points, shape, candidates, known)
+        way = _best_way(track, seen[first:last], aim[first:last], points, shape, candidates, known)
         ends = last == len(seen)
         ways.append(way[(OVERLAP // 2 if first else 0) : last - first - (0 if ends else OVERLAP // 2)])
         if ends:
@@ -104,7 +115,8 @@ def find_start(track: Track, points: FoldedPoints, shape: Tensor, candidates: Ca
     log_depth = _evened(whole.log_depth, round(MEDIAN_S * track.fps))
     nearest = _nearest(seen, len(track))
     depth = log_depth[nearest].exp()
-    pelvis = torch.cat((whole.shift[nearest] * depth[:, None], depth[:, None]), dim=-1)
+    pelvis = depth[:, None] * torch.cat((whole.shift, torch.ones_like(whole.shift[:, :1])), dim=1)[nearest]
+    pelvis = (aim[nearest].mT @ pelvis[..., None]).squeeze(-1)
     rest = points.rest[0, 0] + shape @ points.rest[1:, 0]
     poses = Poses(shape, whole.root[nearest], whole.angles[nearest, 1:].flatten(1), pelvis - rest)
     thought = track.slopes.new_zeros(*track.confidence.shape, 3).index_copy_(0, seen, whole.mean)
@@ -119,8 +131,8 @@ class _Way:
     Attributes:
         root: (N, 3, 3).
         angles: (N, 24, 3), 0 for the root.
-        log_depth: (N,).
-        shift: (N, 2) slope of the root joint.
+        log_depth: (N,) along the line of sight to the person.
+        shift: (N, 2) slope of the root joint, seen along that line.
         points: (N, n, 3) of the best, from their mean.
         mean: (N, n, 3) of all, likewise.
         certain: (N, n) 1 / variance about the mean.
@@ -139,20 +151,30 @@ class _Way:
 
 
 def _best_way(
-    track: Track, seen: Tensor, points: FoldedPoints, shape: Tensor, candidates: Candidates, known: Tensor
+    track: Track,
+    seen: Tensor,
+    aim: Tensor,
+    points: FoldedPoints,
+    shape: Tensor,
+    candidates: Candidates,
+    known: Tensor,
 ) -> _Way:
-    """The way through the frames `seen`, of which the points of the first ones are `known`."""
-    slopes, weight = track.slopes[seen], track.confidence[seen].square()
+    """The way through the frames `seen`, of which the points of the first ones are `known`.
+
+    `aim`: (N, 3, 3) from the camera's axes to those of one that looks at the person, in which candidates stand.
+    """
+    slopes, weight = seen_turned(track.slopes[seen], aim), track.confidence[seen].square()
     matches = match(slopes, weight, candidates.points)
     root, angles = candidates.root[matches.which], candidates.angles[matches.which]
     placed = centred(candidates.points[matches.which])
+    root, placed = aim.mT[:, None] @ root, placed @ aim[:, None]
     given = torch.zeros(len(seen), dtype=torch.bool)
     if track.given is not None:  # a candidate more, which goes before all others
         given = track.given[seen].isfinite().all(-1).all(-1)
         own = torch.nan_to_num(track.given[seen])
         own_root, own_angles = axis_angle_to_matrix(own[:, 0]), torch.cat((0 * own[:, :1], own[:, 1:]), dim=1)
         own_points = points_from_root(points, shape, own_root, own_angles)
-        mine = match_own(slopes, weight, own_points)
+        mine = match_own(slopes, weight, own_points @ aim.mT)
         first = Matches(torch.where(given[:, None], -_CERTAIN, _CERTAIN), mine.which, mine.scale, mine.shift)
         matches = Matches(*(_joined(getattr(first, p.name), getattr(matches, p.name)) for p in fields(Matches)))
         root, angles = _joined(own_root[:, None], root), _joined(own_angles[:, None], angles)
@@ -174,10 +196,10 @@ def _best_way(
 
 
 def typical_candidates(points: FoldedPoints, shape: Tensor) -> Candidates:
-    """The typical poses seen from all sides, of a person of (K,) shape."""
+    """The typical poses of a person of (K,) shape, y up."""
     poses = typical_poses()
     root, angles = axis_angle_to_matrix(poses[:, 0]), torch.cat((0 * poses[:, :1], poses[:, 1:]), dim=1)
-    return from_all_sides(root, angles, points_from_root(points, shape, root, angles))
+    return Candidates(root, angles, points_from_root(points, shape, root, angles))
 
 
 def points_from_root(points: FoldedPoints, shape: Tensor, root: Tensor, angles: Tensor) -> Tensor:
