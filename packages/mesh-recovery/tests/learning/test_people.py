@@ -10,6 +10,7 @@ import torch
 from poseworks.core.body_models import BodyMotion
 from poseworks.core.errors import DataError
 from poseworks.core.keypoint_conventions import joints_of
+from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.mesh_recovery.learning.people import People, RenderSettings, take_picture, turned, world_poses
 
 
@@ -53,6 +54,19 @@ def test_standing_people_stand_upright_in_the_picture() -> None:
         joints = people.draw(np.random.default_rng(seed)).joints
         head, feet = joints[names.index("head")], joints[names.index("left_ankle")]
         assert feet[1] - head[1] > 1.0  # y points down
+
+
+def test_the_camera_may_stand_where_people_face() -> None:
+    turns = np.array([0.0, 0.7, 2.0, 3.0, -2.5])
+    given = np.zeros((5, 24, 3))
+    given[:, 0, 1] = turns
+    settings = RenderSettings(size=64, unseen=False, mixed=0, roll_deg=0, pitch_deg=(0, 0))
+    for facing_deg, widest in ((0.0, 1e-6), (30.0, 30.0), (180.0, 180.0)):
+        people = People(given, settings.model_copy(update={"facing_deg": facing_deg}))
+        roots = np.stack([people.draw(np.random.default_rng(seed)).pose[0] for seed in range(12)])
+        front = axis_angle_to_matrix(torch.from_numpy(roots))[:, :, 2].numpy()
+        aside = np.degrees(np.abs(np.arctan2(front[:, 0], -front[:, 2])))  # who faces the camera faces -z
+        assert 0.5 * widest - 1e-6 < aside.max() <= widest + 1e-6
 
 
 @pytest.mark.parametrize(("pitch", "nearer", "further"), [(40.0, "head", "left_ankle"), (-40.0, "left_ankle", "head")])

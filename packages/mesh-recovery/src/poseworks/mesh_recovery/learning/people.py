@@ -47,6 +47,7 @@ class RenderSettings(BaseModel, frozen=True, extra="forbid"):
         fill: share of it that the person's longer side takes.
         distance_m: of the camera.
         pitch_deg: by which it looks down.
+        facing_deg: the camera stands up to so far from where the person faces, to either side; 180: anywhere around.
         roll_deg: standard deviation.
         shape: standard deviation of the betas, which are at most 2.5 of them.
         mixed: share of people whose legs come from another pose than the rest.
@@ -58,6 +59,7 @@ class RenderSettings(BaseModel, frozen=True, extra="forbid"):
     fill: tuple[float, float] = (0.55, 0.85)
     distance_m: tuple[float, float] = (2.5, 10.0)
     pitch_deg: tuple[float, float] = (-10.0, 30.0)
+    facing_deg: float = Field(180.0, ge=0, le=180)
     roll_deg: float = Field(4.0, ge=0)
     shape: float = Field(1.0, ge=0)
     mixed: float = Field(0.25, ge=0, le=1)
@@ -109,11 +111,15 @@ class People:
         self._prior = tuple(np.asarray(prior[name], np.float64) for name in ("means", "covars", "weights"))
 
     def draw(self, rng: Generator) -> Person:
-        """A person of any pose and shape, seen from anywhere around."""
+        """A person of any pose and shape, seen from around."""
         settings = self.settings
         pose = self._pose(rng)
         roll_deg = settings.roll_deg * rng.standard_normal()
-        pose[0] = turned(_camera(rng.uniform(-180, 180), rng.uniform(*settings.pitch_deg), roll_deg), pose[0])
+        yaw_deg = rng.uniform(-settings.facing_deg, settings.facing_deg)
+        if settings.facing_deg < 180:
+            front = _matrices(pose[0])[:, 2]
+            yaw_deg -= math.degrees(math.atan2(front[0], front[2]))
+        pose[0] = turned(_camera(yaw_deg, rng.uniform(*settings.pitch_deg), roll_deg), pose[0])
         betas = settings.shape * rng.standard_normal(self.body.num_betas).clip(-2.5, 2.5)
         posed = self.body(*(torch.from_numpy(each).float()[None] for each in (betas, pose)))
         vertices, joints = posed.vertices[0].double().numpy(), self._named(posed)[0].double().numpy()
