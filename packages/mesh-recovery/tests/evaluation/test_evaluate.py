@@ -409,7 +409,10 @@ def test_sequences_end_where_numbers_jump() -> None:
     assert [part.tolist() for part in sequences(names)] == [[0, 1], [2], [3, 4], [5], [6]]
 
 
-def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POSEWORKS_DATA", raising=False)
     save(small_hmr(), tmp_path / "network")
     line = ["evaluate", str(tmp_path / "network"), "--data", str(folder / "pw3d_test.npz")]
     body = ["--body", str(folder / "smpl")]
@@ -428,3 +431,10 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         assert part in said
     assert run(app, line) == 2
     assert "error: --body: the protocol pw3d is defined on SMPL's body" in capsys.readouterr().err
+    usual = tmp_path / "data" / "body_models"  # as toolboxes have it: the regressor above the bodies
+    (usual / "smpl").mkdir(parents=True)
+    for file in (folder / "smpl").iterdir():
+        (usual / ("smpl" if file.suffix == ".npz" else ".") / file.name).symlink_to(file)
+    monkeypatch.setenv("POSEWORKS_DATA", str(tmp_path / "data"))
+    assert run(app, [*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["errors"] == facts["errors"]

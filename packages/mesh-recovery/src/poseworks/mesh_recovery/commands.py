@@ -139,7 +139,10 @@ def evaluate(
     ] = None,
     body: Annotated[
         str | None,
-        Parameter(help="Folder of SMPL's files: SMPL_NEUTRAL, _MALE, _FEMALE and J_regressor_h36m.npy."),
+        Parameter(
+            help="Folder of SMPL's files: SMPL_NEUTRAL, _MALE, _FEMALE and J_regressor_h36m.npy. Default: body_models "
+            "in a folder of POSEWORKS_DATA."
+        ),
     ] = None,
     mesh: Annotated[Path | None, Parameter(help="GraphCMR, Graphormer: mesh_downsampling.npz.")] = None,
     true_gender: Annotated[

@@ -15,6 +15,7 @@ from poseworks.mesh_recovery.evaluation import (
     choose_protocol,
     evaluate,
     read_evaluation_data,
+    usual_body,
 )
 from poseworks.mesh_recovery.evaluation.bodies import TrueGender
 from poseworks.mesh_recovery.loading import load
@@ -43,11 +44,12 @@ def run_evaluate(model: str, options: Options, *, json: bool, quiet: bool) -> No
     """
     data = read_evaluation_data(options.data)
     protocol = choose_protocol(data, options.protocol)
-    network = load(model, mesh=options.mesh, body=options.body, spare=True)
+    body = options.body or usual_body(protocol)
+    network = load(model, mesh=options.mesh, body=body, spare=True)
     network.to(choose_device(options.device))
     with progress(len(data), f"evaluate {protocol.name}", quiet=quiet or json) as advance:
         result = evaluate(
-            network, data, protocol, body=options.body, pictures=options.pictures, true_gender=options.true_gender,
+            network, data, protocol, body=body, pictures=options.pictures, true_gender=options.true_gender,
             batch=options.batch, name=model, advance=advance,
         )  # fmt: skip
     facts: dict[str, Any] = {"model": model, "sha256": network.sha256, **vars(result)}

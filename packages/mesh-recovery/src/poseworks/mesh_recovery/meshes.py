@@ -6,6 +6,7 @@ None of it is learned, and none is saved with weights: it comes from the user's 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -102,10 +103,14 @@ def body_mesh(mesh: str | os.PathLike[str] | None, body: str | os.PathLike[str] 
     return pair
 
 
-def regressor_file(body: str | os.PathLike[str]) -> Path | None:
-    """Where joints of Human3.6M are defined beside the user's body file or in its folder; None: nowhere."""
+def regressor_file(body: str | os.PathLike[str], names: Sequence[str] = REGRESSORS) -> Path | None:
+    """The first of these files beside the user's body file or in its folder; None: there is none.
+
+    They may also lie above a folder `smpl`, as toolboxes have them.
+    """
     home = Path(body) if Path(body).is_dir() else Path(body).parent
-    return next((home / name for name in REGRESSORS if (home / name).is_file()), None)
+    homes = (home, home.parent) if home.name.lower() == "smpl" else (home,)
+    return next((place / name for place in homes for name in names if (place / name).is_file()), None)
 
 
 class SparseMap(nn.Module):

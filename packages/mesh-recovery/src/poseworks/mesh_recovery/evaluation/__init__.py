@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poseworks.mesh_recovery.evaluation.bodies import Joints, TrueBodies, predicted_body
+from poseworks.mesh_recovery.evaluation.bodies import Joints, TrueBodies, predicted_body, usual_body
 from poseworks.mesh_recovery.evaluation.data import (
     EvaluationData,
     choose_protocol,
@@ -44,4 +44,5 @@ __all__ = [
     "predicted_body",
     "predictor",
     "read_evaluation_data",
+    "usual_body",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from poseworks.core.body_models import SMPL, JointRegressor, PosedBody, load_body
 from poseworks.core.body_models.files import read_extra_regressor, read_h36m_regressor
+from poseworks.core.data_folders import data_roots
 from poseworks.core.errors import ConfigError, DataError
 from poseworks.mesh_recovery.evaluation.data import EvaluationData
 from poseworks.mesh_recovery.evaluation.protocols import Protocol
@@ -101,6 +102,13 @@ class TrueBodies(nn.Module):
         return PosedBody(torch.stack(vertices), torch.stack(joints))
 
 
+def usual_body(protocol: Protocol) -> Path | None:
+    """SMPL's files: `body_models` in a folder of POSEWORKS_DATA. None: not there, or not needed."""
+    if protocol.body == "free":
+        return None
+    return next((root / "body_models" for root in data_roots() if (root / "body_models").is_dir()), None)
+
+
 def predicted_body(protocol: Protocol, source: str | os.PathLike[str] | None) -> SMPL:
     """The neutral body that predictions are posed with.
 
@@ -114,8 +122,9 @@ def predicted_body(protocol: Protocol, source: str | os.PathLike[str] | None) ->
         return load_body("free")
     if source is None:
         raise ConfigError(
-            f"--body: the protocol {protocol.name} is defined on SMPL's body: give the folder of its files. They come "
-            "from https://smpl.is.tue.mpg.de after registration."
+            f"--body: the protocol {protocol.name} is defined on SMPL's body: give the folder of its files, or put "
+            "them into body_models of a folder of POSEWORKS_DATA. They come from https://smpl.is.tue.mpg.de after "
+            "registration."
         )
     free = os.fspath(source) == "free"
     body = load_body(source, gender=None if free else "neutral")
@@ -136,9 +145,8 @@ def _true_genders(data: EvaluationData, gender: TrueGender) -> tuple[str, ...]:
 
 def _regressor(protocol: Protocol, body: SMPL, files: Path | None) -> JointRegressor:
     if protocol.regressor == "smpl54":
-        home = files.parent if files is not None and files.is_file() else files
-        file = None if home is None else home / EXTRA_REGRESSOR
-        if file is None or not file.is_file():
+        file = None if files is None else regressor_file(files, (EXTRA_REGRESSOR,))
+        if file is None:
             raise DataError(f"protocol {protocol.name}: {EXTRA_REGRESSOR} of 9 rows is needed beside the body's file.")
         return read_extra_regressor(file, 9)
     known = body.regressors.get("h36m17")
