@@ -70,10 +70,18 @@ def test_from_a_recording_to_body_motion_and_an_overlay(
     assert "note: body: free" in capsys.readouterr().err
 
 
+def test_without_boxes_the_whole_picture_is_one_person(
+    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recover(given / "clip", "-o", tmp_path / "body.npz", "--model", given / "hmr") == 0
+    assert "note: no boxes: the whole picture is taken as one person" in capsys.readouterr().err
+    motion = read_body_motion(tmp_path / "body.npz")
+    assert (motion.num_people, motion.present.sum()) == (1, FRAMES)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "--keypoints: the networks see one person at a time"),
         (("--keypoints", "{given}/people.npz", "--boxes", "a.csv"), "Leave one of them out"),
         (("--keypoints", "{given}/people.npz", "-o", "{out}/body.txt"), "body motion is written as .npz, .glb"),
         (("--keypoints", "{given}/people.npz", "-o", "{out}/no/body.npz"), "does not exist. Create it first"),

@@ -184,6 +184,28 @@ class Pixels(Oracle):
     preparation = Oracle.preparation.model_copy(update={"crop": "pixels"})
 
 
+class Looking(Oracle):
+    """Keeps the crops, and sees somebody in the middle of each."""
+
+    def forward(self, images: Tensor) -> BodyParameters:
+        self.crops = images
+        camera = torch.tensor([0.5, 0.1, -0.2]).expand(len(images), 3)
+        return BodyParameters(torch.eye(3).expand(len(images), 24, 3, 3), torch.zeros(len(images), 10), camera)
+
+
+def test_without_boxes_the_picture_is_the_box(pictures: Path, body: SMPL) -> None:
+    network = Looking().eval()
+    found = recover(pictures, network, body, focal=80.0)
+    assert found.motion.present.shape == (1, FRAMES)
+    assert found.motion.present.all()
+    # A square of 64 pixels about the middle, not enlarged: tz = 2 f / (64 s); above and below the picture it is black.
+    np.testing.assert_allclose(found.motion.transl[0], [[0.1, -0.2, 5.0]] * FRAMES, rtol=1e-5)
+    red = network.crops[:, 0, :, 100] * STD[0] + MEAN[0]
+    covered = (red > 0.05).float().mean(dim=1)
+    np.testing.assert_allclose(covered, 48 / 64, atol=0.02)  # it fades out over a pixel of its own
+    assert any(note.startswith("no boxes: the whole picture is taken as one person") for note in found.notes)
+
+
 class Behind(Oracle):
     """Places the second person behind the camera."""
 

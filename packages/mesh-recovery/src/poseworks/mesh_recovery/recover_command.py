@@ -25,7 +25,11 @@ class RecoverOptions:
     """Where the people are, and how they are seen."""
 
     keypoints: Annotated[
-        Path | None, Parameter(help="Poses file with the people's 2D keypoints, from which their boxes are made.")
+        Path | None,
+        Parameter(
+            help="Poses file with the people's 2D keypoints, from which their boxes are made. Default: the whole "
+            "picture is that of one person."
+        ),
     ] = None
     boxes: Annotated[
         Path | None,
@@ -72,7 +76,7 @@ def run_recover(
         PoseworksError: an input, an option or an output is at fault.
     """
     _check(output, options, overwrite)
-    people = _people(source, options, reading)
+    people = _people(options, reading)
     name = model or _default_model()
     network, body = _network_and_body(name, options, device)
     from poseworks.core.video import open_video
@@ -124,7 +128,8 @@ def _check(output: Path, options: RecoverOptions, overwrite: bool) -> None:
             raise ConfigError(f"--overlay {options.overlay}: is the output as well. Name another file.")
 
 
-def _people(source: Path, options: RecoverOptions, reading: ReadOptions) -> Boxes:
+def _people(options: RecoverOptions, reading: ReadOptions) -> Boxes | None:
+    """Boxes, where they are given."""
     from poseworks.mesh_recovery.recovery import boxes_of_poses, read_boxes
 
     if options.keypoints is not None and options.boxes is not None:
@@ -133,10 +138,7 @@ def _people(source: Path, options: RecoverOptions, reading: ReadOptions) -> Boxe
         return read_boxes(options.boxes)
     if options.keypoints is not None:
         return boxes_of_poses(reading.read(options.keypoints), options.threshold)
-    raise ConfigError(
-        f"--keypoints: the networks see one person at a time, and have to be told where. Find the people first: "
-        f"poseworks-keypoints detect {source} -o people.npz; then give --keypoints people.npz. Or give --boxes."
-    )
+    return None
 
 
 def _default_model() -> str:

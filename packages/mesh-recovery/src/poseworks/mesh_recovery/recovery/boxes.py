@@ -40,12 +40,14 @@ class Boxes:
         person_ids: (P,) track numbers.
         image_size: (width, height) of the pictures that they were found in, where it is known.
         whole: whether T is the number of frames of the recording; else there may be more.
+        throughout: whether the boxes of the first frame are those of all others.
     """
 
     boxes: NDArray[np.float64]
     person_ids: NDArray[np.int64]
     image_size: tuple[int, int] | None = None
     whole: bool = False
+    throughout: bool = False
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.boxes).all(axis=-1).any():
@@ -58,9 +60,16 @@ class Boxes:
 
     def at(self, frame: int) -> list[tuple[int, NDArray[np.float64]]]:
         """Who is there in a frame: row and box."""
-        if frame >= self.num_frames:
+        if self.throughout:
+            frame = 0
+        elif frame >= self.num_frames:
             return []
         return [(row, box) for row, box in enumerate(self.boxes[:, frame]) if np.isfinite(box).all()]
+
+
+def whole_picture(size: tuple[int, int]) -> Boxes:
+    """One person, number 0, of whom every picture of (width, height) is the box."""
+    return Boxes(np.array([[[0.0, 0.0, *size]]]), np.array([0]), size, throughout=True)
 
 
 def boxes_of_poses(poses: PoseSequence, threshold: float = 0.2) -> Boxes:

@@ -27,7 +27,7 @@ from poseworks.core.rotations import matrix_to_axis_angle
 from poseworks.core.video import Frame, Video, ahead, even_rate, open_video
 from poseworks.mesh_recovery.crops import Preparation, crop_box
 from poseworks.mesh_recovery.overlay import Picture, Vertices, check_overlay, draw_bodies, write_frames
-from poseworks.mesh_recovery.recovery.boxes import Boxes, boxes_of_poses
+from poseworks.mesh_recovery.recovery.boxes import Boxes, boxes_of_poses, whole_picture
 from poseworks.mesh_recovery.recovery.networks import (
     Found,
     RecoveryNetwork,
@@ -58,7 +58,7 @@ def recover(
     source: str | os.PathLike[str],
     network: RecoveryNetwork,
     body: SMPL,
-    people: Boxes | PoseSequence,
+    people: Boxes | PoseSequence | None = None,
     *,
     focal: float | None = None,
     enlarge: float | None = None,
@@ -76,9 +76,9 @@ def recover(
         network: in eval mode, on any device; `network.preparation` says how pictures are cropped.
         body: that the motion is of. Another one than the weights were made for takes their rotations and cameras, with
             betas of 0.
-        people: boxes of the people, or their keypoints, of the same frames.
+        people: boxes of the people, or their keypoints, of the same frames. None: the whole picture is of one.
         focal: of the recording's camera, in pixels; None: the diagonal of the picture.
-        enlarge: times a box, what is cropped; None: as the weights were trained.
+        enlarge: times a box, what is cropped; None: as the weights were trained, of a whole picture 1.
         fps: frames per second of pictures, as for `open_video`.
         batch: persons that the network sees at once.
         overlay: where the recording with the bodies of each frame over it is written, as `write_overlay` does it.
@@ -100,12 +100,16 @@ def recover(
     expect_body(network, body)
     if overlay is not None:
         check_overlay(Path(overlay), overwrite)
-    boxes = people if isinstance(people, Boxes) else boxes_of_poses(people)
-    changed = {} if enlarge is None else {"enlarge": enlarge}
-    preparation = network.preparation.model_copy(update=changed)
+    given = boxes_of_poses(people) if isinstance(people, PoseSequence) else people
+    if enlarge is None and given is None:
+        enlarge = 1.0
+    preparation = (
+        network.preparation if enlarge is None else network.preparation.model_copy(update={"enlarge": enlarge})
+    )
     with open_video(source, fps=fps) as video:
-        _expect_size(boxes, video, source)
         width, height = video.info.size
+        boxes = given or whole_picture((width, height))
+        _expect_size(boxes, video, source)
         camera = Pinhole.from_focal(focal or math.hypot(width, height), (width, height))
         run = _Run(network, body, boxes, preparation, camera, batch, draws=overlay is not None, advance=advance)
         frames = run.frames(video)
@@ -293,6 +297,11 @@ class _Run:
             yield (
                 f"the focal length is not known: {self.camera.fx:.0f} px, the diagonal of the picture, was taken; "
                 "distances grow with it"
+            )
+        if self.boxes.throughout:
+            yield (
+                "no boxes: the whole picture is taken as one person; `poseworks-keypoints detect` finds people, and "
+                "--keypoints takes its file"
             )
         if solves(self.network):
             yield "the network gives vertices alone: rotations and betas were solved for, from them"
