@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,20 @@ from poseworks.core import COCO_17, PoseSequence, write_poses
 from poseworks.core.cli import run
 from poseworks.core.formats.body_npz import read_body_motion
 from poseworks.core.video import write_picture
-from poseworks.mesh_recovery import HMR, Discriminator, DiscriminatorConfig, HMRConfig, ResNetConfig, save
+from poseworks.mesh_recovery import (
+    HMR,
+    SPIN,
+    Discriminator,
+    DiscriminatorConfig,
+    HMRConfig,
+    ResNetConfig,
+    SPINConfig,
+    save,
+)
 from poseworks.mesh_recovery.cli import app
 
 SIZE, FRAMES = (96, 72), 3
+BACKBONE = ResNetConfig(width=2, blocks=(1, 1, 1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +47,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     write_poses(poses, folder / "people.npz")
     torch.manual_seed(0)
-    backbone = ResNetConfig(width=2, blocks=(1, 1, 1, 1))
-    save(HMR(HMRConfig(backbone=backbone, feature_size=64, hidden=8, body="free")).eval(), folder / "hmr")
+    save(HMR(HMRConfig(backbone=BACKBONE, feature_size=64, hidden=8, body="free")).eval(), folder / "hmr")
     return folder
 
 
@@ -68,6 +78,18 @@ def test_from_a_recording_to_body_motion_and_an_overlay(
     )
     assert (tmp_path / "a.bvh").read_text().startswith("HIERARCHY")
     assert "note: body: free" in capsys.readouterr().err
+
+
+def test_on_the_users_own_body(given: Path, tmp_path: Path, body_files: Mapping[str, Path]) -> None:
+    torch.manual_seed(0)
+    save(SPIN(SPINConfig(backbone=BACKBONE, feature_size=64, hidden=8)).eval(), tmp_path / "spin")
+    folder = body_files["body"].parent
+    outputs = ("-o", tmp_path / "body.npz", "--overlay", tmp_path / "overlay.mp4")
+    assert recover(given / "clip", "--model", tmp_path / "spin", "--body", folder, *outputs, "--json") == 0
+    motion = read_body_motion(tmp_path / "body.npz")
+    assert (motion.body, motion.gender) == ("smpl", "neutral")
+    assert motion.betas.any()
+    assert motion.history[-1]["settings"]["body_of_weights"] == "smpl"
 
 
 def test_without_boxes_the_whole_picture_is_one_person(
