@@ -36,7 +36,7 @@ def test_points_are_where_the_body_has_them(
 
 
 def test_points_move_with_the_shape_as_foretold(body: SMPL, placing: tuple[torch.Tensor, ...]) -> None:
-    points = FoldedPoints(body, NamedJoints(body, NAMES)).with_offsets([{8: (0.0, 1.0, 0.0)}])
+    points = FoldedPoints(body, NamedJoints(body, NAMES)).with_offsets([(8, (0.0, 1.0, 0.0))])
     shape, rotations, transl = placing
     shape = torch.cat((shape, torch.zeros(1)))
     slopes = points.by_shape(points.place(shape, rotations, transl))
@@ -65,13 +65,12 @@ def test_points_turn_about_a_joint_as_foretold(body: SMPL, placing: tuple[torch.
 
 def test_an_offset_moves_its_point_alone_and_with_its_bone(body: SMPL, placing: tuple[torch.Tensor, ...]) -> None:
     plain = FoldedPoints(body, NamedJoints(body, NAMES))
-    wide = plain.with_offsets([{3: (0.0, 0.0, 1.0), 6: (0.0, 0.0, -1.0)}])
+    wide = plain.with_offsets([(3, (0.0, 0.0, 1.0))])
     shape, rotations, transl = placing
     before = plain.place(shape, rotations, transl)
     moved = wide.place(torch.cat((shape, torch.tensor([0.2]))), rotations, transl).points - before.points
     assert_close(moved[:, 3], 0.2 * before.turned[:, 8, :, 2])  # the right ankle
-    assert_close(moved[:, 6], -0.2 * before.turned[:, 7, :, 2])
-    assert moved[:, [0, 1, 2, 4, 5, 7]].abs().max() < 1e-6
+    assert moved[:, [0, 1, 2, 4, 5, 6, 7]].abs().max() < 1e-6
 
 
 def test_joints_that_move_no_point_are_told(body: SMPL) -> None:

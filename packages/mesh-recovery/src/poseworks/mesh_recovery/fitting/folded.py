@@ -11,7 +11,7 @@ and linear in the shape. A turn w of joint i about itself moves it by w x sum_{j
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -89,16 +89,15 @@ class FoldedPoints:
         """n."""
         return len(self.share)
 
-    def with_offsets(self, directions: Sequence[Mapping[int, tuple[float, float, float]]]) -> FoldedPoints:
-        """The same points with further shape directions, which move points alone, each in the axes of its bone.
+    def with_offsets(self, directions: Sequence[tuple[int, tuple[float, float, float]]]) -> FoldedPoints:
+        """The same points with further shape directions, each of which moves one point in the axes of its bone.
 
         Args:
-            directions: for each the points that it moves, and how.
+            directions: for each the point, and how it moves.
         """
         more = self.local.new_zeros(len(directions), *self.local.shape[1:])
-        for row, moves in zip(more, directions, strict=True):
-            for point, move in moves.items():
-                row[point, int(self.share[point].argmax())] = torch.tensor(move)
+        for row, (point, move) in zip(more, directions, strict=True):
+            row[point, int(self.share[point].argmax())] = torch.tensor(move)
         wider = copy.copy(self)
         wider.local = torch.cat((self.local, more))
         wider.rest = torch.cat((self.rest, self.rest.new_zeros(len(more), JOINTS, 3)))

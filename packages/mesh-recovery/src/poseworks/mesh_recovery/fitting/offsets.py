@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 TRUNK = ("spine", "belly", "thorax", "mid_shoulder", "neck", "head_top", "face")
-_AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_UP_AND_FORWARD = ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
-Direction = Mapping[int, tuple[float, float, float]]
+Direction = tuple[int, tuple[float, float, float]]
 
 
-def offset_directions(names: Sequence[str], mirrored: Sequence[str] = ("shoulder",)) -> list[Direction]:
-    """Directions for `FoldedPoints.with_offsets`: each moves points along an axis of the bone that carries them.
+def offset_directions(names: Sequence[str]) -> list[Direction]:
+    """Directions for `FoldedPoints.with_offsets`: those of `names` on the trunk, up and forward in their bone's axes.
 
-    Sets of joints disagree on where the trunk has its own (thorax and head of two sets lie up to 10 cm apart): up and
-    forward for each. And on a pair of joints, left and right as in a mirror.
-
-    Args:
-        names: of the points.
-        mirrored: pairs that may be moved, without their side.
+    Sets of joints disagree on where the trunk has its own: thorax and head of two sets lie up to 10 cm apart, and a
+    body without these freedoms bends its shape to follow.
     """
-    index = {name: place for place, name in enumerate(names)}
-    directions: list[Direction] = [{index[name]: axis} for name in TRUNK if name in index for axis in _AXES[1:]]
-    for pair in mirrored:
-        left, right = (index.get(f"{side}_{pair}") for side in ("left", "right"))
-        if left is None or right is None:
-            continue
-        directions += [{left: (x, y, z), right: (-x, y, z)} for x, y, z in _AXES]
-    return directions
+    return [(place, axis) for place, name in enumerate(names) if name in TRUNK for axis in _UP_AND_FORWARD]

@@ -41,7 +41,7 @@ _SCALE = 0.02  # metres at the person's distance: an error of this size costs ab
 _REACH = 0.1
 _PRIOR = 0.1
 _BETAS = 0.3
-_OFFSETS = 30.0
+_OFFSETS = 1.0
 _SMOOTHNESS = Smoothness(points=3000.0, angles=0.3)  # at 30 frames per second
 _EXCHANGED = 0.5  # left and right of a view are exchanged where that lowers its misses to this share
 
@@ -181,10 +181,10 @@ def _solved(
     """The fit of one person: to the triangulated joints, then to what the cameras see."""
     start = solved_3d(body, person, pieces, fps)
     seen = seen[person.places]
-    offsets = offset_directions(person.names, ("shoulder", "hip"))
+    offsets = offset_directions(person.names)
     points = FoldedPoints(body, NamedJoints(body, person.names)).with_offsets(offsets)
     shape = torch.zeros(len(points.rest) - 1)
-    shape[: len(start.poses.shape)] = start.poses.shape
+    shape[: body.num_betas] = start.poses.shape[: body.num_betas]
     poses = Poses(shape, start.poses.root, start.poses.pose, start.poses.transl)
     pull = torch.tensor([_BETAS] * body.num_betas + [_OFFSETS] * len(offsets))
     terms = (Likely(pose_prior(), _PRIOR), TowardsRest(torch.zeros(69)))
