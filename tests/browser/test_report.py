@@ -30,7 +30,7 @@ GAUSSIAN = ChainConfig(steps=(FilterStep(filter=Gaussian(sigma_frames=1)),))
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    demo(folder, default_chain(unswap=False))
+    demo(folder, default_chain(unswap=False, fit=None))
     return folder
 
 

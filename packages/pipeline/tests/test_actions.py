@@ -83,14 +83,14 @@ def test_actions_come_once_and_before_lifting() -> None:
     with pytest.raises(ValueError, match="actions are recognized once"):
         ChainConfig(steps=(ACTIONS, ACTIONS))
     kinds = [step.kind for step in default_chain().steps]
-    assert kinds == ["unswap", "smooth", "recognize", "lift"]
-    assert [step.kind for step in default_chain(recognize=None, lift=None).steps] == ["unswap", "smooth"]
+    assert kinds == ["unswap", "smooth", "recognize", "lift", "fit"]
+    assert [step.kind for step in default_chain(recognize=None, lift=None, fit=None).steps] == ["unswap", "smooth"]
 
 
 def test_the_command_leaves_actions_out_names_a_model_and_refuses_both(tmp_path: Path, capsys: Capture) -> None:
     poses = tmp_path / "poses.npz"
     write_poses(WALK, poses)
-    common = ("run", poses, "--no-lift", "--filter", "gaussian:sigma_frames=2", "--json")
+    common = ("run", poses, "--no-lift", "--no-body", "--filter", "gaussian:sigma_frames=2", "--json")
     assert status(*common, "-o", tmp_path / "with") == 0
     shown = json.loads(capsys.readouterr().out)
     assert [person["person"] for person in shown["actions"]["timelines"]] == [0, 1]

@@ -145,14 +145,14 @@ def test_a_recording_is_lifted(tmp_path: Path, clip: Path, lifter: str) -> None:
 
 def test_run_lifts_as_it_is_told(tmp_path: Path, lifter: str, capsys: Capture) -> None:
     write_poses(WALK, tmp_path / "walk.npz")
-    words = ["run", tmp_path / "walk.npz", "--filter", "gaussian:sigma_frames=2", "--lift-model", lifter]
+    words = ["run", tmp_path / "walk.npz", "--filter", "gaussian:sigma_frames=2", "--no-body", "--lift-model", lifter]
     assert status(*words, "-o", tmp_path / "a", "--bone", "left_thigh=0.45", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["lifted"]["unit"], found["lifted"]["frame"], found["lifted"]["harm"]) == ("m", "root", None)
     assert Path(found["files"]["lifted"]).is_file()
     assert status(*words, "-o", tmp_path / "b", "--focal", "1500") == 0
     assert "in 3D: 2 people, 40 frames at 30 fps, h36m17 (17 joints), 3D normalised, camera" in capsys.readouterr().out
-    assert status(*words[:4], "-o", tmp_path / "c", "--no-lift", "--no-recognize", "--json") == 0
+    assert status(*words[:5], "-o", tmp_path / "c", "--no-lift", "--no-recognize", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["lifted"] is None
     assert sorted(found["files"]) == ["poses", "report", "smooth"]
@@ -162,7 +162,11 @@ def test_run_lifts_as_it_is_told(tmp_path: Path, lifter: str, capsys: Capture) -
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--no-lift", "--height", "1.7", "--focal", "900"], "--no-lift: leaves out what --height, --focal speak of"),
+        (
+            ["--no-lift", "--no-body", "--height", "1.7", "--focal", "900"],
+            "--no-lift: leaves out what --height, --focal",
+        ),
+        (["--no-lift", "--bone", "thigh=0.4", "--focal", "900"], "--no-lift: leaves out what --bone speak of"),
         (["--height", "172"], "expected metres from 0.4 to 2.6"),
         (["--height", "1.7", "--bone", "thigh=0.4"], "State one of the two"),
         (["--bone", "thigh"], "NAME=METRES"),

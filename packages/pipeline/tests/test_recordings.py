@@ -39,6 +39,7 @@ def test_people_are_found_and_smoothed(dense: RunResult, clip: Path) -> None:
         "smooth": "poses2d.smooth.npz",
         "actions": "actions.csv",
         "lifted": "poses3d.npz",
+        "body": "body.npz",
         "report": "report.html",
         "world": "poses3d.world.npz",
     }

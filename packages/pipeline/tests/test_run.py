@@ -17,10 +17,8 @@ from poseworks.pipeline import (
     ChainConfig,
     Clip,
     FilterStep,
-    FitStep,
     RunResult,
     UnswapStep,
-    default_chain,
     demo,
     demo_clip,
     demonstration,
@@ -112,8 +110,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def test_the_demo_is_a_run_on_its_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "demo_clip", lambda: Clip(clip, clip))  # a shorter one
     shorter = demo(tmp_path / "demo")
-    chain = default_chain(unswap=False, fit=FitStep())
-    run_recording(clip, tmp_path / "run", chain=chain, title="A walking woman")
+    run_recording(clip, tmp_path / "run", title="A walking woman")
     for path in shorter.files.values():
         assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
 

@@ -15,6 +15,7 @@ from poseworks.pipeline import (
     ChainConfig,
     FillStep,
     FilterStep,
+    FitStep,
     LiftStep,
     RecognizeStep,
     SmoothStep,
@@ -51,22 +52,28 @@ def test_a_chain_is_read_from_toml_and_back_from_json(tmp_path: Path) -> None:
     assert ChainConfig.model_validate_json(chain.model_dump_json()) == chain
 
 
-def test_without_steps_left_and_right_are_put_back_the_general_weights_smooth_and_all_is_lifted() -> None:
-    last = (RecognizeStep(optional=True), LiftStep(optional=True))
+def test_without_steps_left_and_right_are_put_back_the_general_weights_smooth_then_come_actions_3d_and_bodies() -> None:
+    last = (RecognizeStep(optional=True), LiftStep(optional=True), FitStep(optional=True))
     usual = (UnswapStep(), SmoothStep(model="smoothnet-general-w32"), *last)
     assert ChainConfig().steps == default_chain().steps == usual
     assert ChainConfig().lifts
     assert ChainConfig().recognizes
+    assert ChainConfig().fits
     assert not default_chain(lift=None).lifts
+    assert not default_chain(fit=None).fits
     assert not default_chain(recognize=None).recognizes
 
 
 def test_every_nth_frame_has_its_own_default() -> None:
     lines = FillStep(every=10)
     deciwatch = SmoothStep(model="deciwatch-general-i10", max_gap_s=0)
-    assert default_chain(10, unswap=False, recognize=None, lift=None).steps == (lines, deciwatch)
-    assert default_chain(10, unswap=False, recognize=None).steps == (lines, deciwatch, LiftStep(optional=True))
-    assert default_chain(7, recognize=None, lift=None).steps == (
+    assert default_chain(10, unswap=False, recognize=None, lift=None, fit=None).steps == (lines, deciwatch)
+    assert default_chain(10, unswap=False, recognize=None, fit=None).steps == (
+        lines,
+        deciwatch,
+        LiftStep(optional=True),
+    )
+    assert default_chain(7, recognize=None, lift=None, fit=None).steps == (
         UnswapStep(),
         FillStep(every=7),
         SmoothStep(max_gap_s=0),

@@ -23,8 +23,7 @@ class BodyChoice:
         bool | None,
         Parameter(
             negative="--no-body",
-            help="Fit a body with a skin to everybody: body.npz, and on the page. Takes about as long as all else; the "
-            "default in demo alone.",
+            help="Fit a body with a skin to everybody, as body.npz and on the page: the default where poses are 2D.",
         ),
     ] = None
     body_model: Annotated[
@@ -47,12 +46,8 @@ class BodyChoice:
         names = ("body_model", "ground", "glb")
         return tuple(f"--{name.replace('_', '-')}" for name in names if getattr(self, name) not in (None, False))
 
-    def step(self, lifting: LiftChoice, *, by_default: bool = False) -> FitStep | None:
+    def step(self, lifting: LiftChoice) -> FitStep | None:
         """The step at the end of a chain, with what is known of the camera and the person; None: no bodies.
-
-        Args:
-            lifting: says what is known of them.
-            by_default: bodies are fitted where nothing is said about them.
 
         Raises:
             ConfigError: options that exclude one another, or are out of their range.
@@ -62,12 +57,15 @@ class BodyChoice:
         from poseworks.core.config import describe_faults
         from poseworks.pipeline.steps import FitStep
 
-        if self.body is False and self.given:
-            raise ConfigError(f"--no-body: leaves out what {', '.join(self.given)} speak of. Drop one or the other.")
-        if self.body is False or not (self.body or self.given or by_default):
+        if self.body is False:
+            if self.given:
+                raise ConfigError(
+                    f"--no-body: leaves out what {', '.join(self.given)} speak of. Drop one or the other."
+                )
             return None
         of_scene = {name: getattr(lifting, name) for name in ("height", "focal", "camera")}
         stated = {"body": self.body_model, "ground": self.ground or None, **of_scene}
+        stated["optional"] = (self.body is None and not self.given) or None
         try:
             return FitStep.model_validate({name: value for name, value in stated.items() if value is not None})
         except ValidationError as error:

@@ -57,7 +57,7 @@ def demo(
     from poseworks.pipeline.showing import show
 
     folder = DEMO_FOLDER if output is None else output
-    chain = _Wanted(config, None, None, False, actions, lifting, bodies).chain(1.0, 1, unswap=False, bodies=True)
+    chain = _Wanted(config, None, None, False, actions, lifting, bodies).chain(1.0, 1, unswap=False)
     result = run_demo(folder, chain, glb=bodies.glb, overwrite=overwrite or output is None, quiet=quiet or json)
     show(result, json=json, quiet=quiet)
 
@@ -202,10 +202,9 @@ class _Wanted:
     lifting: LiftChoice
     bodies: BodyChoice
 
-    def chain(self, fps: float, every: int, unswap: bool, dims: int = 2, bodies: bool = False) -> ChainConfig:
+    def chain(self, fps: float, every: int, unswap: bool, dims: int = 2) -> ChainConfig:
         """The chain for poses of every N-th frame, in which left and right may have to be put back.
 
-        With `bodies` they are fitted unless that is refused.
 
         Raises:
             ConfigError: options that exclude one another, or a file that cannot be read.
@@ -235,11 +234,12 @@ class _Wanted:
                     "into the file."
                 )
             return read_config(self.config, ChainConfig)
-        fit = self.bodies.step(self.lifting, by_default=bodies)
-        recognize, lift = self.actions.step(), self.lifting.step(bodies=fit is not None)
-        if dims == 3:  # neither is for 3D poses, and a default that cannot be is not worth a note
+        recognize, lift = self.actions.step(), self.lifting.step(bodies=self.bodies.body is not False)
+        fit = self.bodies.step(self.lifting)
+        if dims == 3:  # what is not asked for is left out: two are not for 3D poses, and these need no body
             recognize = None if recognize is not None and recognize.optional else recognize
             lift = None if lift is not None and lift.optional else lift
+            fit = None if fit is not None and fit.optional else fit
         if self.model is not None and self.filter is not None:
             raise ConfigError("--filter: takes the place of a model; drop --model or --filter.")
         return default_chain(

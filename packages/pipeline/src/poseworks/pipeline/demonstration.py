@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseworks.pipeline.run import RunResult, run_recording
-from poseworks.pipeline.steps import ChainConfig, FitStep, default_chain
+from poseworks.pipeline.steps import ChainConfig
 
 _FOLDER = Path(__file__).parent / "demo"
 
@@ -33,13 +33,12 @@ def demo(
     overwrite: bool = False,
     quiet: bool = True,
 ) -> RunResult:
-    """What `run_recording` makes of the shipped clip; without a `chain` by the default one, and a body is fitted.
+    """What `run_recording` makes of the shipped clip.
 
     Raises:
         ConfigError: the files exist and `overwrite` is false.
         DataError: the folder cannot be written.
     """
-    chain = chain or default_chain(unswap=False, fit=FitStep())
     return run_recording(
         demo_clip().video, folder, chain=chain, glb=glb, title="A walking woman", overwrite=overwrite, quiet=quiet
     )

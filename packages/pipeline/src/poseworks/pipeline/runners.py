@@ -217,12 +217,12 @@ def fitting(step: FitStep) -> Runner:
 
     def run(given: Given, advance: Advance) -> Outcome:
         poses = given.poses if given.flat is None else given.flat
-        camera = step.scene.pinhole(poses.image_size)
         lifted = None if given.poses is poses else given.poses
         try:
+            camera = step.scene.pinhole(poses.image_size)
             with _one_thread():
                 found = fit(poses, body, camera=camera, lifted=lifted, settings=settings, advance=advance)
-        except (DataError, SkeletonError) as error:
+        except (ConfigError, DataError, SkeletonError) as error:  # ConfigError: the size of the image is not known
             if not step.optional:
                 raise
             return Outcome(given.poses, (f"no bodies fitted: {str(error).removeprefix('poses: ')}",))

@@ -155,7 +155,14 @@ class ChainConfig(BaseModel, frozen=True, extra="forbid"):
     """The steps of a run, in their order; without any given, what a detector's poses of every frame get."""
 
     steps: tuple[Step, ...] = Field(
-        default=(UnswapStep(), SmoothStep(), RecognizeStep(optional=True), LiftStep(optional=True)), min_length=1
+        default=(
+            UnswapStep(),
+            SmoothStep(),
+            RecognizeStep(optional=True),
+            LiftStep(optional=True),
+            FitStep(optional=True),
+        ),
+        min_length=1,
     )
 
     @model_validator(mode="after")
@@ -199,11 +206,11 @@ def default_chain(
     guard: bool = False,
     recognize: RecognizeStep | None = RecognizeStep(optional=True),  # noqa: B008 (frozen)
     lift: LiftStep | None = LiftStep(optional=True),  # noqa: B008 (frozen)
-    fit: FitStep | None = None,
+    fit: FitStep | None = FitStep(optional=True),  # noqa: B008 (frozen)
 ) -> ChainConfig:
-    """What poses get of which every N-th frame was looked at: left and right, the frames between, smoothing, lifting.
+    """What poses get of which every N-th frame was looked at: the frames between, smoothing, actions, 3D, bodies.
 
-    Actions are recognized before lifting, in 2D.
+    Left and right are put back first; actions are recognized before lifting, in 2D.
 
     Args:
         every: N. Without a `model` or a `filter`, the weights made for 5 and 10 recover the frames between; for others
@@ -233,7 +240,7 @@ def chain_for(poses: PoseSequence) -> ChainConfig:
     """The default chain for poses whose history may say that left and right are in order, or frames left out."""
     unswap = not is_repaired(poses.history)
     if poses.num_dims == 3:
-        return default_chain(sampled_every(poses.history), unswap=unswap, recognize=None, lift=None)
+        return default_chain(sampled_every(poses.history), unswap=unswap, recognize=None, lift=None, fit=None)
     return default_chain(sampled_every(poses.history), unswap=unswap)
 
 
