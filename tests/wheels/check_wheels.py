@@ -50,6 +50,9 @@ def main() -> None:
     assert "ehgformer-dynamic-p2" in run("poseworks-lifting", "models", "--json")
     recognized = json.loads(run("poseworks-skeleton-action", "recognize", "demo/poses2d.npz", "--json"))
     assert recognized["timelines"]
+    run("poseworks-mesh-recovery", "fit", "demo/poses2d.npz", "-o", "body.npz")
+    run("poseworks", "convert", "body.npz", "-o", "body.glb")
+    assert Path("body.glb").read_bytes().startswith(b"glTF")
     print("wheels: all checks passed")
 
 
