@@ -1,7 +1,7 @@
-"""Mesh recovery: networks and what comes before them, training on rendered pictures."""
+"""Mesh recovery: fits, networks and what comes before them, training on rendered pictures."""
 
 from __future__ import annotations
 
-from benchmarks import mesh_networks, mesh_training
+from benchmarks import mesh_fitting, mesh_networks, mesh_training
 
-MEASURES = (*mesh_networks.MEASURES, *mesh_training.MEASURES)
+MEASURES = (*mesh_fitting.MEASURES, *mesh_networks.MEASURES, *mesh_training.MEASURES)
