@@ -35,9 +35,10 @@ PRIOR = 0.5
 WRONG_WAY = 200.0  # a squared radian of a hinge
 ACCELERATION = 12.0  # k, metres per second squared
 FRAME_STEPS, SMOOTH_STEPS, GROUND_STEPS = 6, 8, 4
-STILL_TORSOS = 0.5  # a second: a foot that moves slower in the picture rests on the ground
+ENOUGH = 1e-4  # share of the cost by which the last step lowers it
+STILL_TORSOS = 1.0  # a second: a foot that moves slower in the picture rests on the ground
 STILL_S = 0.1  # for so long at least
-GROUND_M = 0.01  # by which a foot on the ground may move
+GROUND_M = 0.003  # by which a foot on the ground may move
 Advance = Callable[[float], None]
 
 
@@ -69,12 +70,12 @@ class Fitter2D:
         fit.solve(poses, FRAME_STEPS)
         advance(0.2)
         smoothness = Smoothness(points=track.fps**4 / ACCELERATION**2, angles=0.0)
-        solve_smoothly(fit, poses, smoothness, SMOOTH_STEPS)
+        solve_smoothly(fit, poses, smoothness, SMOOTH_STEPS, ENOUGH)
         if track.feet:
             placed = torch.cat([fit.placed(poses[frames]).points for frames in chunks(len(poses))])
             held = _held(placed, track, start.depth / self.torso_m)
-            ground = NearPoints(held, torch.ones_like(track.confidence), GROUND_M, bend=3.0)
-            solve_smoothly(self._terms(seen, thought, ground), poses, smoothness, GROUND_STEPS)
+            ground = NearPoints(held, torch.ones_like(track.confidence), GROUND_M, bend=100.0)
+            solve_smoothly(self._terms(seen, thought, ground), poses, smoothness, GROUND_STEPS, ENOUGH)
         advance(0.5)
         return poses
 
@@ -105,9 +106,9 @@ def _held(placed: Tensor, track: Track, size: Tensor) -> Tensor:
         size: (T,) torsos that a slope of 1 spans.
     """
     held = torch.full_like(placed, torch.nan)
-    there = track.confidence > 0
-    speed = (track.slopes[1:] - track.slopes[:-1]).norm(dim=-1) * track.fps * size[1:, None]
-    slow = (there[1:] & there[:-1] & (speed < STILL_TORSOS)).numpy()
+    slopes = placed[..., :2] / placed[..., 2:]
+    speed = (slopes[1:] - slopes[:-1]).norm(dim=-1) * track.fps * size[1:, None]
+    slow = (speed < STILL_TORSOS).numpy()
     for foot in track.feet:
         for start, stop in runs(slow[:, foot]):
             if stop - start >= STILL_S * track.fps:

@@ -1,0 +1,126 @@
+"""Candidates in front of a camera: found again, turned, and put in order over time as counting all ways does."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from poseworks.core.body_models import SMPL
+from poseworks.core.rotations import axis_angle_to_matrix
+from poseworks.core.skeletons import COCO_17
+from poseworks.mesh_recovery.fitting.folded import FoldedPoints
+from poseworks.mesh_recovery.fitting.matching import (
+    Candidates,
+    Matches,
+    Trellis,
+    camera_tilt,
+    centred,
+    from_all_sides,
+    rolled,
+    seen_turned,
+    trellis,
+    turned_towards,
+)
+from poseworks.mesh_recovery.fitting.starts import typical_candidates
+from poseworks.mesh_recovery.named_joints import NamedJoints
+
+
+@pytest.fixture(scope="module")
+def upright(body: SMPL) -> Candidates:
+    """The typical poses with COCO's joints."""
+    return typical_candidates(FoldedPoints(body, NamedJoints(body, COCO_17.joint_names)), torch.zeros(10))
+
+
+def random(*size: int) -> Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def small() -> Trellis:
+    """Three frames of two candidates, the last step certain in one direction."""
+    return Trellis(random(3, 2), random(2, 2, 2))
+
+
+def ways(trellis: Trellis) -> dict[tuple[int, ...], float]:
+    """What each way costs."""
+    frames, kept = trellis.cost.shape
+    found = {}
+    for way in product(range(kept), repeat=frames):
+        cost = sum(float(trellis.cost[t, k]) for t, k in enumerate(way))
+        found[way] = cost + sum(float(trellis.step[t, way[t], way[t + 1]]) for t in range(frames - 1))
+    return found
+
+
+def test_the_best_path_is_the_cheapest_of_all(small: Trellis) -> None:
+    costs = ways(small)
+    assert tuple(small.best_path().tolist()) == min(costs, key=costs.__getitem__)
+
+
+def test_shares_are_those_of_all_ways(small: Trellis) -> None:
+    weights = {way: math.exp(-cost) for way, cost in ways(small).items()}
+    total = sum(weights.values())
+    shares = [[sum(w for way, w in weights.items() if way[t] == k) / total for k in range(2)] for t in range(3)]
+    assert_close(small.shares(), torch.tensor(shares))
+
+
+def test_one_frame_has_its_cheapest_candidate() -> None:
+    alone = Trellis(torch.tensor([[2.0, 1.0]]), torch.zeros(0, 2, 2))
+    assert alone.best_path().tolist() == [1]
+    assert_close(alone.shares(), torch.tensor([[-2.0, -1.0]]).softmax(1))
+
+
+def test_steps_cost_by_distance_scale_and_time() -> None:
+    points = centred(random(2, 2, 5, 3))
+    points[1, 0], points[1, 1] = points[0, 0], points[0, 1]
+    scale = torch.full((2, 2), 0.2)
+    matches = Matches(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.long), scale, torch.zeros(2, 2, 2))
+    near = trellis(matches, points, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0]
+    later = trellis(matches, points, torch.tensor([0.0, 0.2]), points[:0, 0]).step[0]
+    assert near.diagonal().abs().max() < 1e-3 < near[0, 1]
+    assert_close(later, near / 4, atol=1e-3, rtol=1e-4)
+    scaled = Matches(matches.cost, matches.which, torch.tensor([[0.2, 0.2], [0.1, 0.1]]), matches.shift)
+    assert trellis(scaled, points, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0, 0, 0] > 1
+
+
+def test_known_frames_draw_candidates_to_them() -> None:
+    points = centred(random(1, 2, 5, 3))
+    matches = Matches(torch.zeros(1, 2), torch.zeros(1, 2).long(), torch.ones(1, 2), torch.zeros(1, 2, 2))
+    cost = trellis(matches, points, torch.zeros(1), points[:, 1]).cost[0]
+    assert cost[1] == 0 < cost[0]
+
+
+def test_a_camera_turned_towards_a_point_sees_it_on_its_axis() -> None:
+    slopes = torch.tensor([[0.4, -0.2], [0.0, 0.0], [-0.6, 0.5]])
+    turn = turned_towards(slopes)
+    assert_close(seen_turned(slopes[:, None], turn)[:, 0], torch.zeros(3, 2), atol=1e-6, rtol=0)
+    assert_close(turn @ turn.mT, torch.eye(3).expand(3, 3, 3), atol=1e-6, rtol=0)
+    points = random(3, 4, 3) + torch.tensor((0.0, 0.0, 6.0))
+    seen, turned = points[..., :2] / points[..., 2:], points @ turn.mT
+    assert_close(seen_turned(seen, turn), turned[..., :2] / turned[..., 2:])
+
+
+def test_upright_people_are_seen_from_all_sides(upright: Candidates) -> None:
+    seen = from_all_sides(upright, (0.0, 10.0))
+    count = len(upright.points)
+    assert len(seen.points) == len(seen.root) == len(seen.angles) == 48 * count
+    ankle, nose = COCO_17.index("left_ankle"), COCO_17.index("nose")
+    assert (seen.points[:, nose, 1] < seen.points[:, ankle, 1]).float().mean() > 0.95  # y down: heads are up
+    faces_us = seen.points[:count]  # the first view is from the front
+    left, right = COCO_17.index("left_shoulder"), COCO_17.index("right_shoulder")
+    assert (faces_us[:, left, 0] > faces_us[:, right, 0]).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (20.0, -15.0)])
+def test_the_tilt_of_a_camera_is_found(upright: Candidates, pitch: float, roll: float) -> None:
+    people = upright.points[::100]  # from the pelvis, y up
+    turn = axis_angle_to_matrix(torch.tensor([[0.0, 0.9, 0.0]]))
+    tilted = axis_angle_to_matrix(torch.tensor([math.radians(pitch), 0, 0])) @ turn
+    seen = people @ (rolled(roll) @ torch.diag(torch.tensor((1.0, -1, -1))) @ tilted).mT
+    placed = seen + torch.tensor((0.0, 0.0, 8.0))
+    slopes = placed[..., :2] / placed[..., 2:]
+    assert camera_tilt(slopes, torch.ones(slopes.shape[:2]), upright) == (pitch, roll)
