@@ -169,6 +169,8 @@ def _check(inputs: Sequence[Path], paths: Paths, options: FitOptions, video: Pat
         return
     if video is None:
         raise ConfigError("--overlay: needs the recording. Name it: --video recording.mp4.")
+    if not video.exists():
+        raise ConfigError(f"--video {video}: no such file. Name the recording that the poses were found in.")
     if options.cameras is not None:
         raise ConfigError("--overlay: bodies of several cameras stand in their world. Fit one view for an overlay.")
     from poseworks.mesh_recovery.overlay import check_overlay
