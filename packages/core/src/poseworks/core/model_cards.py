@@ -144,7 +144,7 @@ class ModelLibrary:
     """The weights of a package: its own, a folder each in ``weights``, and those that others published.
 
     Attributes:
-        package: such as ``poseworks.lifting``.
+        package: its import name.
         published: the cards of what others published.
     """
 
