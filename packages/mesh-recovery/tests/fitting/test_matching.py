@@ -21,6 +21,7 @@ from poseworks.mesh_recovery.fitting.matching import (
     camera_tilt,
     centred,
     from_all_sides,
+    match,
     rolled,
     seen_turned,
     trellis,
@@ -124,3 +125,28 @@ def test_the_tilt_of_a_camera_is_found(upright: Candidates, pitch: float, roll: 
     placed = seen + torch.tensor((0.0, 0.0, 8.0))
     slopes = placed[..., :2] / placed[..., 2:]
     assert camera_tilt(slopes, torch.ones(slopes.shape[:2]), upright) == (pitch, roll)
+
+
+def test_a_candidate_is_found_with_its_place(upright: Candidates) -> None:
+    candidates = from_all_sides(upright, (10.0,)).points
+    true = torch.tensor([17, 1200])
+    shift = torch.tensor([[0.05, -0.1], [-0.2, 0.0]])
+    far = 0.2 * candidates[true, :, :2] + shift[:, None]
+    matches = match(far, torch.ones(2, 17), candidates, kept=3)
+    assert matches.which[:, 0].tolist() == true.tolist()
+    assert_close(matches.scale[:, 0], torch.full((2,), 0.2))
+    assert_close(matches.shift[:, 0], shift, atol=1e-5, rtol=0)
+
+
+def test_a_near_camera_sees_what_lies_before_larger(upright: Candidates) -> None:
+    candidates = from_all_sides(upright, (20.0,)).points
+    true = torch.tensor([17, 1200])
+    place = torch.tensor([[0.1, -0.2, 3.0], [0.0, 0.3, 2.5]])
+    placed = candidates[true] + place[:, None]
+    slopes, weight = placed[..., :2] / placed[..., 2:], 0.5 + random(2, 17).abs()
+    near = match(slopes, weight, candidates, kept=3, nearness=1 / place[:, 2])
+    assert near.which[:, 0].tolist() == true.tolist()
+    assert_close(near.scale[:, 0], 1 / place[:, 2], rtol=1e-3, atol=0)
+    assert_close(near.shift[:, 0], place[:, :2] / place[:, 2:], rtol=0, atol=1e-3)
+    assert near.cost[:, 0].max() < 1e-2
+    assert match(slopes, weight, candidates[true], kept=1).cost.min() > 0.1  # taken for far away

@@ -86,13 +86,16 @@ def camera_tilt(slopes: Tensor, confidence: Tensor, upright: Candidates) -> tupl
     """
     some = torch.linspace(0, len(slopes) - 1, min(TILT_FRAMES, len(slopes))).round().long()
     slopes, confidence = slopes[some], confidence[some]
+    level = from_all_sides(upright, (MEAN_PITCH_DEG,)).points
+    nearness = match(slopes, confidence, level, kept=1).scale[:, 0]
     best, found = math.inf, (0.0, 0.0)
     for pitch in TILT_PITCHES_DEG:
         points = from_all_sides(upright, (pitch,)).points
         for roll in TILT_ROLLS_DEG:
             turn = rolled(-roll).expand(len(slopes), 3, 3)
             # The median: a few frames on the ground or bent over do not tell how the camera stands.
-            cost = float(match(seen_turned(slopes, turn), confidence, points, kept=1).cost.median())
+            matches = match(seen_turned(slopes, turn), confidence, points, kept=1, nearness=nearness)
+            cost = float(matches.cost.median())
             cost += (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + roll**2 / (2 * ROLL_SIGMA_DEG**2)
             if cost < best:
                 best, found = cost, (pitch, roll)
@@ -121,7 +124,9 @@ class Matches:
     shift: Tensor
 
 
-def match(slopes: Tensor, confidence: Tensor, points: Tensor, kept: int = KEPT) -> Matches:
+def match(
+    slopes: Tensor, confidence: Tensor, points: Tensor, kept: int = KEPT, nearness: Tensor | None = None
+) -> Matches:
     """The candidates whose points lie best on what is seen.
 
     Args:
@@ -129,23 +134,33 @@ def match(slopes: Tensor, confidence: Tensor, points: Tensor, kept: int = KEPT) 
         confidence: (T, n); 0 where not observed, above 0 for two points at least.
         points: (M, n, 3).
         kept: how many of a frame, at most M.
+        nearness: (T,) 1 / depth of the root, roughly, by which what lies before it looks larger; None: the camera is
+            far away.
     """
-    x, y = points[..., 0].T.contiguous(), points[..., 1].T.contiguous()  # (n, M)
+    x, y, z = (points[..., axis].T.contiguous() for axis in range(3))  # (n, M)
     squares = x.square() + y.square()
     found: list[tuple[Tensor, ...]] = []
     for first in range(0, len(slopes), _FRAMES):
         seen, weight = slopes[first : first + _FRAMES], confidence[first : first + _FRAMES]
         total = weight.sum(1, keepdim=True)
-        middle = (weight[..., None] * seen).sum(1) / total
-        apart = (seen - middle[:, None]) * weight[..., None]
+        seen_x, seen_y = (weight[..., None] * seen).unbind(-1)
+        longest = weight * seen.square().sum(-1)
+        middle_x, middle_y, size = (part.sum(1, keepdim=True) for part in (seen_x, seen_y, longest))
+        product = seen_x @ x + seen_y @ y
+        if nearness is not None:  # from far away, all would be seen (1 + near z) times as far from the axis
+            near = nearness[first : first + _FRAMES, None]
+            middle_x, middle_y = middle_x + near * (seen_x @ z), middle_y + near * (seen_y @ z)
+            product = product + near * (seen_x @ (x * z) + seen_y @ (y * z))
+            size = size + 2 * near * (longest @ z) + near.square() * (longest @ z.square())
+        middle = torch.stack((middle_x, middle_y), dim=-1) / total[..., None]
         mean = torch.stack((weight @ x, weight @ y), dim=-1) / total[..., None]
-        product = apart[..., 0] @ x + apart[..., 1] @ y
+        product = product - total * (middle * mean).sum(-1)
         spread = weight @ squares - total * mean.square().sum(-1)
-        cost, scale = _agreement((apart * (seen - middle[:, None])).sum((1, 2))[:, None], product, spread)
+        cost, scale = _agreement(size - total * middle.square().sum(-1), product, spread)
         cost, which = cost.topk(min(kept, len(points)), dim=1, largest=False)
         scale = scale.gather(1, which)
-        mean = mean.take_along_dim(which[..., None], dim=1)
-        found.append((cost, which, scale, middle[:, None] - scale[..., None] * mean))
+        middle = middle.expand_as(mean).take_along_dim(which[..., None], dim=1)
+        found.append((cost, which, scale, middle - scale[..., None] * mean.take_along_dim(which[..., None], dim=1)))
     return Matches(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
