@@ -205,7 +205,9 @@ def test_what_networks_on_a_mesh_need_is_asked_for(tmp_path: Path, mesh: BodyMes
     for source in (file, tmp_path / "hmr"):
         with pytest.raises(ConfigError, match="of the class HMR, which has no mesh"):
             load(source, **body_files)
-        assert isinstance(load(source, **body_files, spare=True), HMR)
+        with pytest.raises(ConfigError, match="of the class HMR, which has no mesh"):
+            load(source, **body_files, spare=True)
+        assert isinstance(load(source, body=body_files["body"], spare=True), HMR)
 
 
 def test_weights_for_the_free_body_need_no_files(tmp_path: Path) -> None:

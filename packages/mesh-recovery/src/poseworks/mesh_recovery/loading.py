@@ -77,7 +77,7 @@ def load(source: Source, *, mesh: Source | None = None, body: Source | None = No
         mesh: GraphCMR, Graphormer: the user's mesh_downsampling.npz.
         body: GraphCMR, Graphormer: the user's body file, or "free"; a saved folder of weights for the free body needs
             neither.
-        spare: leave mesh and body aside, instead of refusing them, where the network has no mesh.
+        spare: leave the body aside, instead of refusing it, where the network has no mesh.
 
     `network.source` and `network.sha256` say what was read, `network.preparation` how pictures are cropped and what the
     camera means. Of an original file the body that lies in it is left out, as are the adversary and what is never used.
@@ -131,8 +131,7 @@ def _saved(
 
     def plain(network: Callable[[Any], Network]) -> Callable[[Any], Network]:
         def built(config: Any) -> Network:
-            if not spare:
-                _refuse_mesh(network, mesh, body)
+            _refuse_mesh(network, mesh, None if spare else body)
             return network(config)
 
         return built
@@ -195,8 +194,7 @@ def _original(checkpoint: Checkpoint, mesh: Source | None, body: Source | None, 
             return _filled(lambda c: Graphormer(c, given), _graphormer_config(tensors, given.name), kind, checkpoint)
         if kind is not None:
             network, made = _BUILDERS[kind]
-            if not spare:
-                _refuse_mesh(network, mesh, body)
+            _refuse_mesh(network, mesh, None if spare else body)
             return _filled(network, made(tensors), kind, checkpoint)
     raise other_method(checkpoint, said, "no network of this package")
 
