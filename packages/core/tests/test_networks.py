@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -118,6 +120,29 @@ def test_a_compact_network_is_stored_without_what_inference_does_not_need(tmp_pa
     assert not half.linear.weight[:, 1:].any()
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
     assert sizes[0] > 4000 > 1000 > sizes[1]
+
+
+def test_an_original_is_loaded_without_code_for_its_sketch() -> None:
+    """Random starts of a network without memory make torch import sympy, which takes seconds."""
+    code = (
+        "import sys, torch\n"
+        "from torch import nn\n"
+        "from poseworks.core.checkpoints import Checkpoint\n"
+        "from poseworks.core.networks import load_original\n"
+        "class Started(nn.Module):\n"
+        "    def __init__(self, config):\n"
+        "        super().__init__()\n"
+        "        self.layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(2, 2), nn.Linear(2, 2))\n"
+        "        nn.init.kaiming_normal_(self.layers[0].weight)\n"
+        "        nn.init.normal_(self.layers[1].weight, std=0.1)\n"
+        "        nn.init.xavier_uniform_(self.layers[2].weight)\n"
+        "tensors = Started(None).state_dict()\n"
+        "checkpoint = Checkpoint(tensors, {}, (), 'x.pt', '0')\n"
+        "again = load_original(Started, None, checkpoint)\n"
+        "assert all(torch.equal(x, tensors[name]) for name, x in again.state_dict().items())\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_articles() -> None:

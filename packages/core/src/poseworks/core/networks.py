@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from poseworks.core.checkpoints import Checkpoint, DropRule, check_fit, load_strict, read_model, save_model
 from poseworks.core.config import describe_faults
@@ -121,13 +122,22 @@ def load_original(
     Raises:
         CheckpointError: listing every missing, unexpected and misshapen tensor.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutNormal():
         sketch = build(config)
     called = None if names is None else names(sketch.state_dict())
     check_fit(sketch, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop, looks_like=looks_like)
     built = build(config)
     load_strict(built, checkpoint.tensors, source=checkpoint.source, names=called, drop=drop)
     return ready(built, checkpoint.source, checkpoint.sha256)
+
+
+class _WithoutNormal(TorchFunctionMode):
+    """Leaves out random starts: a sketch has no numbers, and torch imports seconds of code to do nothing to them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def ready(network: Network, source: str, sha256: str) -> Network:

@@ -90,7 +90,7 @@ class IterativeRegressor(nn.Module):
         self.camera = nn.Linear(hidden, 3)
         for layer in (self.pose, self.betas, self.camera):
             nn.init.xavier_uniform_(layer.weight, gain=0.01)
-        t_pose = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(JOINTS, 1)
+        t_pose = torch.tensor([1.0, 0, 0, 1, 0, 0]).expand(JOINTS, -1).contiguous()
         t_pose[0, 3] = -1  # half a turn about x: upright before a camera, whose y axis points down
         self.register_buffer("mean_pose", t_pose.reshape(1, -1))
         self.register_buffer("mean_betas", torch.zeros(1, betas))

@@ -60,7 +60,8 @@ class LocallyConnected(nn.Module):
     def __init__(self, joints: int, inputs: int, outputs: int) -> None:
         super().__init__()
         # Of the published shape: its last two axes are the size of a kernel, 1 x 1.
-        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, joints, 1, 1) / inputs**0.5)
+        self.weight = nn.Parameter(torch.empty(1, outputs, inputs, joints, 1, 1))
+        nn.init.normal_(self.weight, std=inputs**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, a, J) -> (N, b, J)."""
