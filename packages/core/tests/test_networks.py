@@ -122,6 +122,7 @@ def test_a_compact_network_is_stored_without_what_inference_does_not_need(tmp_pa
     assert sizes[0] > 4000 > 1000 > sizes[1]
 
 
+@pytest.mark.long
 def test_an_original_is_loaded_without_code_for_its_sketch() -> None:
     """Random starts of a network without memory make torch import sympy, which takes seconds."""
     code = (
