@@ -18,7 +18,7 @@ from torch import Tensor
 from poseworks.core.rotations import axis_angle_to_matrix
 
 YAWS = 24
-TILT_FRAMES = 16  # by which the camera's tilt is found
+TILT_FRAMES, TILT_EVERY = 16, 4  # by how many frames, and every which pose, the camera's tilt is found
 TILT_PITCHES_DEG = (-10.0, 0.0, 10.0, 20.0, 30.0)  # of a camera that looks down
 TILT_ROLLS_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 MEAN_PITCH_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 5.0, 15.0, 10.0  # of cameras in general
@@ -86,20 +86,21 @@ def camera_tilt(slopes: Tensor, confidence: Tensor, upright: Candidates) -> tupl
     """
     some = torch.linspace(0, len(slopes) - 1, min(TILT_FRAMES, len(slopes))).round().long()
     slopes, confidence = slopes[some], confidence[some]
+    upright = Candidates(*(part[::TILT_EVERY] for part in (upright.root, upright.angles, upright.points)))
     level = from_all_sides(upright, (MEAN_PITCH_DEG,)).points
     nearness = match(slopes, confidence, level, kept=1).scale[:, 0]
-    best, found = math.inf, (0.0, 0.0)
+    rolls = torch.tensor(TILT_ROLLS_DEG)
+    turned = torch.cat([seen_turned(slopes, rolled(-roll).expand(len(some), 3, 3)) for roll in TILT_ROLLS_DEG])
+    weight, nearness = confidence.repeat(len(rolls), 1), nearness.repeat(len(rolls))
+    costs = []
     for pitch in TILT_PITCHES_DEG:
         points = from_all_sides(upright, (pitch,)).points
-        for roll in TILT_ROLLS_DEG:
-            turn = rolled(-roll).expand(len(slopes), 3, 3)
-            # The median: a few frames on the ground or bent over do not tell how the camera stands.
-            matches = match(seen_turned(slopes, turn), confidence, points, kept=1, nearness=nearness)
-            cost = float(matches.cost.median())
-            cost += (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + roll**2 / (2 * ROLL_SIGMA_DEG**2)
-            if cost < best:
-                best, found = cost, (pitch, roll)
-    return found
+        cost = match(turned, weight, points, kept=1, nearness=nearness).cost.reshape(len(rolls), -1)
+        # The median: a few frames on the ground or bent over do not tell how the camera stands.
+        unusual = (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + rolls**2 / (2 * ROLL_SIGMA_DEG**2)
+        costs.append(cost.median(dim=1).values + unusual)
+    pitch, roll = divmod(int(torch.stack(costs).argmin()), len(rolls))
+    return TILT_PITCHES_DEG[pitch], TILT_ROLLS_DEG[roll]
 
 
 def rolled(degrees: float) -> Tensor:
