@@ -162,7 +162,7 @@ def steps(quick: bool) -> Table:
         return FrameFit(points, near, (TowardsRest(rest_pulls(points.moved_by)),), torch.zeros(10))
 
     def smooth() -> None:
-        solve_smoothly(fit_of(frames), copied(frames), Smoothness(300.0, 0.3), 1)
+        solve_smoothly(fit_of(frames), copied(frames), Smoothness(100.0, 0.3), 1)
 
     ways: list[tuple[str, int, Callable[[], object]]] = [
         ("Gauss-Newton, all frames at once", frames, lambda: fit_of(frames).solve(copied(frames), 1)),

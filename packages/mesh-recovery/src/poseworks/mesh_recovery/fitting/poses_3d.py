@@ -41,9 +41,9 @@ TO_Y_UP = {
 _SCALE = 0.02  # metres: an error of this size costs a half
 _BEND = 2.0  # scales beyond which an error counts linearly
 _TRUNK_WEIGHT = 0.5
-_BETAS = 0.04
+_BETAS = 0.03
 _OFFSETS = 1.0
-SMOOTHNESS = Smoothness(points=300.0, angles=0.3)  # at 30 frames per second
+SMOOTHNESS = Smoothness(points=100.0, angles=0.3)  # at 30 frames per second
 SHAPE_FRAMES = 96
 _LONGEST_GAP_S = 0.5
 LEAST_POINTS = 4
