@@ -202,6 +202,18 @@ def test_poses_that_cannot_be_fitted_are_refused(joints: NDArray[Any], body: SMP
         fit(seen.replace(confidence=0.4 * seen.confidence), body, settings=FitSettings(min_confidence=0.5))
 
 
+def test_keypoints_that_no_camera_sees_pull_nobody(plain: Any, joints: NDArray[Any], body: SMPL) -> None:
+    seen = keypoints(joints)
+    wild = seen.positions.copy()
+    wild[0, 3, 9], wild[0, 5] = 1e6, 100.0  # a wrist; a frame whose keypoints are all at one place
+    found = fit(seen.replace(positions=wild), body, camera=CAMERA)
+    assert "18 keypoints where no camera sees anything, or all at one place: left out" in " ".join(found.notes)
+    np.testing.assert_allclose(found.motion.transl, plain.motion.transl, atol=0.25)
+    nowhere = seen.replace(positions=np.full_like(wild, 100.0))
+    with pytest.raises(DataError, match="nobody has 4 keypoints in a frame"):
+        fit(nowhere, body, camera=CAMERA)
+
+
 def test_lifted_joints_of_others_are_refused(joints: NDArray[Any], body: SMPL) -> None:
     lifted = poses_from_arrays(joints, COCO_17, fps=30, unit="m", frame="camera")
     with pytest.raises(ConfigError, match="the 1 people and 20 frames of the keypoints, got 1 and 19"):

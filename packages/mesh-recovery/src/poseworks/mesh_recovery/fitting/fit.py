@@ -39,6 +39,7 @@ _DETECTED_HIP_SPREAD = 1.25
 # Points that sources place differently by centimetres, or that a body without fingers has not.
 _LOOSE = ("spine", "belly", "thorax", "neck", "head_top", "face", "pinky", "index", "thumb", "hand", "foot_index")
 _LOOSE_SHARE = 0.5
+_WIDEST = 20.0  # slope of a ray that a camera can see: 87 degrees off its axis
 _FEET = ("ankle", "heel", "big_toe", "small_toe", "foot")
 
 
@@ -57,7 +58,7 @@ class FitSettings(BaseModel, frozen=True, extra="forbid"):
     ground: bool = False
     unswap: bool = False
     min_confidence: float = Field(0.0, ge=0, le=1)
-    max_gap_s: float = Field(0.5, ge=0)
+    max_gap_s: float = Field(0.5, ge=0, allow_inf_nan=False)
 
 
 def checked_settings(**fields: Any) -> FitSettings:
@@ -133,6 +134,8 @@ def fit_keypoints(
         notes.exchanged(repaired.changed)
     notes.uneven("fitted")
     job = _Job(poses, body, camera, settings)
+    if job.impossible:
+        notes.add(f"{job.impossible} keypoints where no camera sees anything, or all at one place: left out")
     if job.named.unknown:
         notes.add(f"the body has no {some(job.named.unknown)}: left out")
     starts = _starts(poses, lifted, body)
@@ -189,6 +192,9 @@ class _Job:
         rays = camera.rays(poses.positions[:, :, self.places])[..., :2]
         confidence = poses.confidence[:, :, self.places]
         self.seen = np.isfinite(rays).all(-1) & (confidence > 0) & (confidence >= settings.min_confidence)
+        impossible = self.seen & _impossible(rays, self.seen, 1 / min(camera.fx, camera.fy))
+        self.impossible = int(impossible.sum())
+        self.seen &= ~impossible
         self.slopes = np.where(self.seen[..., None], rays, 0)
         self.confidence = np.where(self.seen, confidence, 0) * self.share
 
@@ -284,6 +290,17 @@ _TORSO = ("shoulder", "hip")
 
 def _advanced(advance: Advance, share: float, part: float) -> None:
     advance(share * part)
+
+
+def _impossible(rays: Array, seen: NDArray[np.bool_], pixel: float) -> NDArray[np.bool_]:
+    """(P, T, J): keypoints far beyond what a camera sees, and those of frames whose keypoints lie within a pixel."""
+    far = ~(np.abs(rays) < _WIDEST).all(axis=-1)
+    known = (seen & ~far)[..., None]
+    low = np.where(known, rays, np.inf).min(axis=2)
+    high = np.where(known, rays, -np.inf).max(axis=2)
+    enough = known[..., 0].sum(axis=-1) >= LEAST_POINTS
+    found: NDArray[np.bool_] = far | (enough & ((high - low).max(axis=-1) < pixel))[..., None]
+    return found
 
 
 def _camera(poses: PoseSequence, camera: Pinhole | None) -> tuple[Pinhole, float | None]:
