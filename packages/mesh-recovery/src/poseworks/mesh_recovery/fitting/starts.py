@@ -15,6 +15,7 @@ from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.least_squares import Poses
 from poseworks.mesh_recovery.fitting.matching import (
+    SIGMA_M,
     Candidates,
     Matches,
     camera_tilt,
@@ -34,6 +35,7 @@ LEAST_POINTS = 4  # that a frame is matched by
 SPREAD_M = 0.05  # of points, beyond the spread of the candidates
 GIVEN_SPREAD_M = 0.03  # of points about poses that are given
 HALF_PITCH_DEG = 5.0  # that candidates are seen from above and below the camera's pitch
+MISSED_M, MISSED_FACTOR = 0.06, 4.0  # how far off points must be to make all less certain, and how much they do
 MEDIAN_S = 0.25  # half the time over which the distance is evened out
 _CERTAIN = 1e4
 
@@ -165,6 +167,7 @@ def _best_way(
     """
     slopes, weight = seen_turned(track.slopes[seen], aim), track.confidence[seen].square()
     matches = match(slopes, weight, candidates.points)
+    candidate_cost = matches.cost
     root, angles = candidates.root[matches.which], candidates.angles[matches.which]
     placed = centred(candidates.points[matches.which])
     root, placed = aim.mT[:, None] @ root, placed @ aim[:, None]
@@ -175,6 +178,7 @@ def _best_way(
         own_root, own_angles = axis_angle_to_matrix(own[:, 0]), torch.cat((0 * own[:, :1], own[:, 1:]), dim=1)
         own_points = points_from_root(points, shape, own_root, own_angles)
         mine = match_own(slopes, weight, own_points @ aim.mT)
+        candidate_cost = _joined(torch.zeros_like(mine.cost), matches.cost)
         first = Matches(torch.where(given[:, None], -_CERTAIN, _CERTAIN), mine.which, mine.scale, mine.shift)
         matches = Matches(*(_joined(getattr(first, p.name), getattr(matches, p.name)) for p in fields(Matches)))
         root, angles = _joined(own_root[:, None], root), _joined(own_angles[:, None], angles)
@@ -184,6 +188,9 @@ def _best_way(
     mean = (shares * placed).sum(1)
     spread = (shares * (placed - mean[:, None]).square()).sum((1, 3))
     least = torch.where(given, GIVEN_SPREAD_M, SPREAD_M)[:, None].square()
+    # Where even the likeliest poses miss what is seen, they tell little about the rest.
+    missed = (ways.shares() * candidate_cost).sum(1) * 2 * SIGMA_M**2 / weight.sum(1)
+    least = least + MISSED_FACTOR * torch.where(given, 0, missed - MISSED_M**2).clamp_min(0)[:, None]
     return _Way(
         root[frames, path],
         angles[frames, path],
