@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
 from poseworks.core.body_models import SMPL, BodyMotion, load_body, pose_prior
-from poseworks.core.body_size import STANDARD_HEIGHT_M, person_size
 from poseworks.core.cameras import Pinhole
 from poseworks.core.config import describe_faults
 from poseworks.core.errors import ConfigError, DataError
@@ -24,6 +23,7 @@ from poseworks.core.swaps import repair_swaps
 from poseworks.mesh_recovery.fitting.fit_2d import Fitter2D
 from poseworks.mesh_recovery.fitting.fitted import Fitted
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
+from poseworks.mesh_recovery.fitting.keypoint_inputs import lifted_starts, picture_camera, stature
 from poseworks.mesh_recovery.fitting.least_squares import Poses, chunks
 from poseworks.mesh_recovery.fitting.poses_3d import Up, fit_3d
 from poseworks.mesh_recovery.fitting.starts import LEAST_POINTS, Track, typical_candidates
@@ -122,7 +122,7 @@ def fit_keypoints(
     """
     if isinstance(body, str):
         body = load_body(body)
-    camera, focal = _camera(poses, camera)
+    camera, focal = picture_camera(poses, camera)
     notes = Notes(poses)
     notes.assumed()
     if focal is None:
@@ -138,7 +138,7 @@ def fit_keypoints(
         notes.add(f"{job.impossible} keypoints where no camera sees anything, or all at one place: left out")
     if job.named.unknown:
         notes.add(f"the body has no {some(job.named.unknown)}: left out")
-    starts = _starts(poses, lifted, body)
+    starts = lifted_starts(poses, lifted, body)
     found: list[list[tuple[Piece, Poses]]] = []
     for row in range(poses.num_people):
         pieces = job.pieces(row)
@@ -177,7 +177,7 @@ class _Job:
             )
         self.betas = torch.zeros(body.num_betas)
         if settings.height is not None:
-            self.betas[0] = _stature(body, settings.height)
+            self.betas[0] = stature(body, settings.height)
         self.points = FoldedPoints(body, NamedJoints(body, names, hip_spread=spread))
         joints = body.rest_joints(self.betas)
         index = body.joint_names.index
@@ -301,63 +301,3 @@ def _impossible(rays: Array, seen: NDArray[np.bool_], pixel: float) -> NDArray[n
     enough = known[..., 0].sum(axis=-1) >= LEAST_POINTS
     found: NDArray[np.bool_] = far | (enough & ((high - low).max(axis=-1) < pixel))[..., None]
     return found
-
-
-def _camera(poses: PoseSequence, camera: Pinhole | None) -> tuple[Pinhole, float | None]:
-    """The camera, and its focal length if it is one that a motion file can state.
-
-    Raises:
-        DataError: the keypoints are not in pixels.
-        ConfigError: neither the camera nor the image size is known.
-    """
-    if poses.num_dims != 2 or poses.unit != "px":
-        raise DataError(
-            f"poses: expected 2D keypoints in pixels, got {poses.num_dims}D in the unit {poses.unit}. State "
-            "the unit (--unit px); 3D joints are fitted by fit_3d."
-        )
-    size = poses.image_size
-    if camera is None:
-        if size is None:
-            raise ConfigError(
-                "image size: neither it nor the camera is known. State --image-size 1920x1080, or --camera FILE."
-            )
-        camera = Pinhole.from_focal(float(np.hypot(*size)), size)
-    square = abs(camera.fx - camera.fy) <= 1e-3 * camera.fx
-    if size is None or not square or abs(camera.cx - size[0] / 2) > 1 or abs(camera.cy - size[1] / 2) > 1:
-        return camera, None
-    return camera, camera.fx
-
-
-def _stature(body: SMPL, height: float) -> float:
-    """The first shape coefficient of a person of this height, in metres; the others are 0."""
-    betas = torch.zeros(2, body.num_betas)
-    betas[1, 0] = 1
-    up = body.rest_vertices(betas)[..., 1]
-    mean, taller = (up.amax(-1) - up.amin(-1)).tolist()
-    return float((height - mean) / (taller - mean))
-
-
-def _starts(poses: PoseSequence, lifted: PoseSequence | None, body: SMPL) -> list[torch.Tensor | None]:
-    """(T, 24, 3) axis-angles of each person in the camera's axes, NaN where there are none.
-
-    Raises:
-        ConfigError: `lifted` is 2D, in a world, or of other people or frames.
-    """
-    if lifted is None:
-        return [None] * poses.num_people
-    if lifted.num_dims != 3 or lifted.frame not in ("camera", "root"):
-        raise ConfigError(
-            f"lifted: expected 3D joints in the camera's axes (frame camera or root), got {lifted.num_dims}D in the "
-            f"frame {lifted.frame}."
-        )
-    wanted, got = (each.positions.shape[:2] for each in (poses, lifted))
-    if wanted != got:
-        raise ConfigError(
-            f"lifted: expected the {wanted[0]} people and {wanted[1]} frames of the keypoints, got {got[0]} and "
-            f"{got[1]}. Lift the same file."
-        )
-    metres = lifted.positions.astype(np.float64)
-    for person in metres:
-        person *= STANDARD_HEIGHT_M / person_size(person, lifted.joint_names)
-    motion = fit_3d(lifted.replace(positions=metres, unit="m", frame="camera"), body).motion
-    return [torch.tensor(person) for person in motion.pose]
