@@ -1,7 +1,6 @@
 """The command-line options that say what is known of the camera, the same in every command. Torch is not imported."""
 
-from __future__ import annotations
-
+# No annotations as text: a command's own options may inherit from these, and cyclopts would look their types up there.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +29,7 @@ class CameraOptions:
         """Whether a focal length is stated."""
         return self.focal is not None or self.camera is not None
 
-    def pinhole(self, image_size: tuple[int, int] | None) -> Pinhole | None:
+    def pinhole(self, image_size: tuple[int, int] | None) -> "Pinhole | None":
         """The camera that is stated, for an image of that size.
 
         Raises:
