@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -21,6 +20,7 @@ from poseworks.core.motion_data import read_clips, read_pairs
 from poseworks.core.poses import poses_from_arrays
 from poseworks.core.skeletons import BLAZEPOSE_33, H36M_17
 from poseworks.core.swaps import repair_swaps
+from poseworks.core.threads import one_thread
 from poseworks.mesh_recovery.fitting.fit import fit
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.least_squares import FrameFit, Poses
@@ -218,17 +218,6 @@ def apart(joints: Array, truth: Array) -> tuple[float, float]:
 def trembling(track: NDArray[np.floating]) -> float:
     """Mean length of the second differences of (T, J, 3) metres, in mm a frame squared."""
     return 1000 * float(np.linalg.norm(np.diff(track.astype(np.float64), n=2, axis=0), axis=-1).mean())
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread, so that times can be compared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 MEASURES = (joints_3d, views, steps)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.common import DATA, Cell, Table
-from benchmarks.mesh_fitting import LIMBS, apart, limbs_of, one_thread
+from benchmarks.mesh_fitting import LIMBS, apart, limbs_of
 from benchmarks.recordings import SINGLE, VIEWS, stored, view_2d, view_camera, view_points
 from poseworks.core import PoseSequence
 from poseworks.core.body_models import load_body
@@ -19,6 +19,7 @@ from poseworks.core.motion_data import Split, read_clips
 from poseworks.core.poses import poses_from_arrays
 from poseworks.core.skeletons import BLAZEPOSE_33, COCO_17, H36M_17, convert
 from poseworks.core.swaps import repair_swaps
+from poseworks.core.threads import one_thread
 from poseworks.lifting import LiftSettings, lift_people, load
 from poseworks.mesh_recovery import NamedJoints, fit
 

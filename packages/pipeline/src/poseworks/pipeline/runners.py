@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from poseworks.core import PoseSequence
 from poseworks.core.camera_files import read_camera
 from poseworks.core.errors import ConfigError, DataError, SkeletonError
 from poseworks.core.swaps import exchange_sides, repair_swaps
+from poseworks.core.threads import one_thread
 from poseworks.lifting.settings import LiftSettings
 from poseworks.pipeline.sparse import SPARSE_SMOOTHERS, fill_between, ordinal, sampled_every
 from poseworks.skeleton_action.settings import RecognizeSettings
@@ -119,7 +120,7 @@ def smoothing(step: SmoothStep, device: str) -> Runner:
     def run(given: Given, advance: Advance) -> Outcome:
         poses = given.poses
         every = sampled_every(poses.history, filled=True)
-        with _one_thread():
+        with one_thread():
             smoothed = smooth(poses, network, _settings(step), model=step.model, model_sha256=digest, advance=advance)
         outcome = _outcome(smoothed)
         if every == 1:
@@ -150,7 +151,7 @@ def lifting(step: LiftStep, device: str) -> Runner:
         poses = given.poses
         camera = step.scene.pinhole(poses.image_size)
         try:
-            with _one_thread():
+            with one_thread():
                 lifted = lift_people(poses, network, settings, camera=camera, model=step.weights, advance=advance)
         except (DataError, SkeletonError) as error:
             if not step.optional:
@@ -183,19 +184,6 @@ def recognizing(step: RecognizeStep, device: str) -> Runner:
     return run
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch computes in one thread: on small networks more gain little, and wait for each other on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _settings(step: SmoothStep | FilterStep) -> SmoothSettings:
     return SmoothSettings(**{name: getattr(step, name) for name in SmoothSettings.model_fields})
 
@@ -220,7 +208,7 @@ def fitting(step: FitStep) -> Runner:
         lifted = None if given.poses is poses else given.poses
         try:
             camera = step.scene.pinhole(poses.image_size)
-            with _one_thread():
+            with one_thread():
                 found = fit(poses, body, camera=camera, lifted=lifted, settings=settings, advance=advance)
         except (ConfigError, DataError, SkeletonError) as error:  # ConfigError: the size of the image is not known
             if not step.optional:

@@ -84,11 +84,6 @@ class FoldedPoints:
         self._below = _descendants()
         self.moved_by = self._moved_by()
 
-    @property
-    def num_points(self) -> int:
-        """n."""
-        return len(self.share)
-
     def with_offsets(self, directions: Sequence[tuple[int, tuple[float, float, float]]]) -> FoldedPoints:
         """The same points with further shape directions, each of which moves one point in the axes of its bone.
 
