@@ -15,7 +15,7 @@ from poseworks.core.formats.human_data import HumanData, read_human_data, write_
 from poseworks.mesh_recovery import load, save
 from poseworks.mesh_recovery.backbones import ResNet, ResNetConfig
 from poseworks.mesh_recovery.learning.recipes import Recipe, read_recipe
-from poseworks.mesh_recovery.learning.tasks import HMRTask, PARETask
+from poseworks.mesh_recovery.learning.tasks import GraphCMRTask, HMRTask, PARETask
 from poseworks.mesh_recovery.learning.training import train_recipe
 
 SMALL_RESNET = "network.backbone.width=4"
@@ -50,6 +50,16 @@ def test_a_network_is_trained_measured_and_saved(method: str, rendered_folder: P
     images = torch.zeros(1, 3, 64, 64)
     assert torch.equal(again(images).camera, trained.network.eval()(images).camera)
     assert rendered_folder.name not in (trained.folder / "README.md").read_text()
+
+
+def test_a_graphcmr_that_starts_by_its_inputs_sees_its_vertices(rendered_folder: Path) -> None:
+    spread = {}
+    for initial in ("published", "inputs"):
+        recipe: Any = small("graphcmr", f"initial={initial}")
+        network = GraphCMRTask(recipe, rendered_folder).network
+        vertices, _ = network.graph(torch.zeros(1, 128), network.reference, network.neighbours)
+        spread[initial] = float(vertices.detach().std(dim=1).mean())
+    assert 10 * spread["published"] < spread["inputs"]
 
 
 @pytest.fixture(scope="module")

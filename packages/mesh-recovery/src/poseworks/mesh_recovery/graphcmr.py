@@ -130,6 +130,15 @@ class GraphNetwork(nn.Module):
         self.camera_norm, self.camera_vertex = VertexNorm(c.channels), VertexLinear(c.channels, 1)
         self.camera = nn.Linear(c.vertices, 3)
 
+    def start_by_inputs(self) -> None:
+        """New weights of the maps at each vertex: uniform in +-1 / sqrt(a), with a the numbers that go in.
+
+        The published ones are so small that the norms' epsilon hides the vertices for the first thousands of steps.
+        """
+        for module in self.modules():
+            if isinstance(module, VertexLinear):
+                nn.Linear.reset_parameters(module)
+
     def forward(self, feature: Tensor, reference: Tensor, neighbours: nn.Module) -> tuple[Tensor, Tensor]:
         """(N, F), (V, 3) -> (N, V, 3), (N, 3)."""
         # [vertex, feature] W in two products: the feature is the same at all vertices.

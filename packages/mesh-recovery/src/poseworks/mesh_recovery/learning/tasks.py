@@ -265,7 +265,10 @@ class GraphCMRTask(_MeshTask[GraphCMR]):
 
     def build(self) -> GraphCMR:
         """A GraphCMR."""
-        return GraphCMR(self.own.network, self.mesh)
+        network = GraphCMR(self.own.network, self.mesh)
+        if self.own.initial == "inputs":
+            network.graph.start_by_inputs()
+        return network
 
     def parts(self, batch: Batch, generator: torch.Generator) -> Mapping[str, Tensor]:
         """See `graphcmr_losses`."""
