@@ -8,8 +8,7 @@ which is saved with it, and may be `Compact`.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -227,18 +226,6 @@ def size_of(tensors: Mapping[str, Tensor], *places: tuple[str, int], default: in
         if name in tensors and tensors[name].dim() > axis:
             return int(tensors[name].shape[axis])
     return default
-
-
-def renamed(names: Iterable[str], rules: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Each name, and what becomes of it by the rules (a regular expression, its replacement), applied in turn."""
-    listed = tuple(rules)
-    result = {}
-    for name in names:
-        other = name
-        for pattern, replacement in listed:
-            other = re.sub(pattern, replacement, other)
-        result[name] = other
-    return result
 
 
 def image_kind(tensors: Mapping[str, Tensor]) -> str | None:

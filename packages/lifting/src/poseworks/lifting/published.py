@@ -7,11 +7,11 @@ that the published code makes. Where a file is at hand its sizes are read from i
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from poseworks.core.tensor_names import renamed
 from poseworks.lifting.graphs import PARTITIONS
 
 Method = Literal["LCN", "EHGFormer"]
@@ -133,7 +133,7 @@ _EHGFORMER_RULES = (  # ours, theirs; each applies at most once, in turn
 
 def ehgformer_names(ours: Iterable[str]) -> dict[str, str]:
     """What the published code calls each tensor of an EHGFormer, without the prefix ``module.``."""
-    return _renamed(ours, _EHGFORMER_RULES)
+    return renamed(ours, _EHGFORMER_RULES)
 
 
 # --- LCN's names ------------------------------------------------------------------------------------------------------
@@ -160,15 +160,4 @@ _LCN_RULES = (
 
 def lcn_names(ours: Iterable[str]) -> dict[str, str]:
     """What the published code's TensorFlow graph calls each tensor of an LCN."""
-    return _renamed(ours, _LCN_RULES)
-
-
-def _renamed(ours: Iterable[str], rules: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Our names and theirs, by rules that are applied in turn."""
-    names = {}
-    for name in ours:
-        theirs = name
-        for pattern, replacement in rules:
-            theirs = re.sub(pattern, replacement, theirs)
-        names[name] = theirs
-    return names
+    return renamed(ours, _LCN_RULES)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel
 
 from poseworks.core.checkpoints import DropRule
-from poseworks.core.networks import renamed
+from poseworks.core.tensor_names import renamed
 from poseworks.mesh_recovery.discriminator import DiscriminatorConfig
 from poseworks.mesh_recovery.graphcmr import GraphCMRConfig
 from poseworks.mesh_recovery.graphormer import GraphormerConfig
