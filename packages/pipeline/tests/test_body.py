@@ -14,7 +14,8 @@ from poseworks.core.cli import run as run_command_line
 from poseworks.core.formats.body_npz import write_body_motion
 from poseworks.core.testing import walking_poses
 from poseworks.core.testing_bodies import random_motion
-from poseworks.mesh_recovery import HMR, HMRConfig, ResNetConfig, load
+from poseworks.mesh_recovery import HMR, GraphCMR, GraphCMRConfig, HMRConfig, ResNetConfig, load
+from poseworks.mesh_recovery.meshes import body_mesh
 from poseworks.mesh_recovery.names import published_names
 from poseworks.pipeline.cli import app
 
@@ -85,3 +86,24 @@ def test_networks_of_bodies_are_listed_inspected_and_converted(tmp_path: Path, c
     assert {"HMR", "SPIN", "GraphCMR", "PARE"} <= {
         card["method"] for card in json.loads(capsys.readouterr().out)["models"]
     }
+
+
+def test_networks_on_a_mesh_are_converted_with_their_body(tmp_path: Path, capsys: Capture) -> None:
+    sizes = GraphCMRConfig(
+        backbone=ResNetConfig(blocks=(1, 1, 1, 1), width=4), channels=64, layers=0, hidden=8, body="free"
+    )
+    network = GraphCMR(sizes, body_mesh(None, "free"))
+    names = published_names("graphcmr", network.state_dict())
+    original = tmp_path / "graphcmr.pt"
+    torch.save({names[name]: tensor for name, tensor in network.state_dict().items()}, original)
+    assert status("convert", original, "-o", tmp_path / "folder") == 2
+    assert "--body" in capsys.readouterr().err
+    assert status("convert", original, "-o", tmp_path / "folder", "--body", "free") == 0
+    again = load(tmp_path / "folder")
+    assert isinstance(again, GraphCMR)
+    assert torch.equal(again.graph.shape.weight, network.graph.shape.weight)
+    assert status("convert", original, "-o", tmp_path / "x", "--body", "free", "--to-up", "z") == 2
+    assert "--to-up" in capsys.readouterr().err
+    write_poses(walking_poses(5, rng=np.random.default_rng(0)), tmp_path / "poses.npz")
+    assert status("convert", tmp_path / "poses.npz", "-o", tmp_path / "x.csv", "--mesh", "mesh.npz") == 2
+    assert "--mesh" in capsys.readouterr().err

@@ -109,6 +109,9 @@ def convert(
     to_skeleton: Annotated[str | None, Parameter(help="Skeleton to convert to, such as h36m17.")] = None,
     reading: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
     motion: BodyOptions = BodyOptions(),  # noqa: B008 (frozen)
+    mesh: Annotated[
+        Path | None, Parameter(help="Weights of GraphCMR, Graphormer: mesh_downsampling.npz, beside --body.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -143,13 +146,17 @@ def convert(
         text = f"{output}: {written.num_people} people, {written.num_frames} frames, {written.body} body"
         print_result(data, json=json, text=text, quiet=quiet)
         return
-    if motion.given:
-        raise ConfigError(f"{', '.join(motion.given)}: for body motion, which {input} is not. Leave it out.")
-    if is_named_as_weights(str(input)):
+    weights = is_named_as_weights(str(input))
+    not_of_motion = [name for name in motion.given if not (weights and name == "--body")]
+    if not_of_motion:
+        raise ConfigError(f"{', '.join(not_of_motion)}: for body motion, which {input} is not. Leave it out.")
+    if mesh is not None and not weights:
+        raise ConfigError(f"--mesh: for weights of networks on a mesh, which {input} is not. Leave it out.")
+    if weights:
         if to_format is not None or to_skeleton is not None:
             raise ConfigError(f"--to-format, --to-skeleton: for poses, and {input} holds weights. Leave them out.")
         refuse_existing(output, overwrite)
-        network, save = load_weights(input)
+        network, save = load_weights(input, mesh=mesh, body=motion.body)
         convert_checkpoint(input, output, lambda: network, save, overwrite=overwrite, json=json, quiet=quiet)
         return
     poses = reading.read(input)

@@ -79,12 +79,20 @@ def inspect_weights(path: Path, reading: ReadOptions) -> dict[str, Any]:
     return with_faults[best]
 
 
-def load_weights(path: Path) -> tuple[Any, Callable[..., None]]:
+def load_weights(path: Path, *, mesh: Path | None = None, body: str | None = None) -> tuple[Any, Callable[..., None]]:
     """The network in an original checkpoint, and what saves it.
+
+    Args:
+        path: the checkpoint.
+        mesh, body: what networks on a body's mesh need beside it; if stated, it is one of those.
 
     Raises:
         PoseworksError: no method can load it; says why not.
     """
+    if mesh is not None or body is not None:
+        from poseworks.mesh_recovery import loading as bodies
+
+        return bodies.load(str(path), mesh=mesh, body=body), bodies.save
     errors = []
     for method in methods():
         try:
