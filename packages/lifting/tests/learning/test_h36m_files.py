@@ -317,7 +317,7 @@ def test_a_poisoned_file_is_refused_and_runs_nothing(
 
 def test_items_that_come_without_end_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list whose items are never handed over, and one whose items hold each other."""
-    monkeypatch.setattr("poseworks.core.unpickling.MAX_LIVE", 100_000)
+    monkeypatch.setattr("poseworks.core.unpickling_machine.MAX_LIVE", 100_000)
     for data in (b"\x80\x03](" + b"N" * 1_100_000, b"\x80\x03](" + b"]" * 1_100_000 + b"e."):
         (tmp_path / "h36m_test.pkl").write_bytes(data)
         with pytest.raises(FormatError, match="too much in one item"):
