@@ -13,7 +13,8 @@ from poseworks.core.errors import ConfigError, DataError, ShapeError
 from poseworks.core.testing import walking_poses
 from poseworks.lifting.image_space import image_to_camera
 from poseworks.lifting.learning.building import Recording, build, synthetic_recordings
-from poseworks.lifting.learning.h36m_files import EHGFORMER_FILE, read_ehgformer, read_lcn
+from poseworks.lifting.learning.h36m_files.places import EHGFORMER_FILE
+from poseworks.lifting.learning.h36m_files.reading import read_ehgformer, read_lcn
 
 CAMERA = Pinhole(1145.0, 1143.8, 512.5, 515.4)
 

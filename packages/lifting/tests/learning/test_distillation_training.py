@@ -25,7 +25,7 @@ from poseworks.lifting.learning.distillation_training import (
     distillation_losses,
     features_of,
 )
-from poseworks.lifting.learning.h36m_files import EHGFormerFrames
+from poseworks.lifting.learning.h36m_files.frames import EHGFormerFrames
 from poseworks.lifting.learning.losses import clip_losses
 from poseworks.lifting.learning.published_files import write_ehgformer
 from poseworks.lifting.learning.recipes import Lesson, read_recipe

@@ -23,7 +23,7 @@ from poseworks.lifting.learning.ehgformer_protocol import (
     published_random,
     score_clips,
 )
-from poseworks.lifting.learning.h36m_files import CAMERAS, EHGFormerFrames
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS, EHGFormerFrames
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 EXPECTED = json.loads((REFERENCE / "protocol.json").read_text())

@@ -21,7 +21,7 @@ from poseworks.lifting.image_space import (
     image_to_camera,
     pixels_per_mm,
 )
-from poseworks.lifting.learning.h36m_files import CAMERAS, LCNFrames
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS, LCNFrames
 from poseworks.lifting.learning.lcn_protocol import (
     evaluate_lcn,
     lcn_inputs,

@@ -22,7 +22,8 @@ from poseworks.lifting.input_forms import Preparation
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.building import build, synthetic_recordings
 from poseworks.lifting.learning.ehgformer_protocol import evaluate_ehgformer, published_random
-from poseworks.lifting.learning.h36m_files import EHGFORMER_FILE, read_ehgformer, read_lcn
+from poseworks.lifting.learning.h36m_files.places import EHGFORMER_FILE
+from poseworks.lifting.learning.h36m_files.reading import read_ehgformer, read_lcn
 from poseworks.lifting.learning.lcn_protocol import evaluate_lcn
 from poseworks.lifting.learning.published_evaluation import _claims, labels_of
 from poseworks.lifting.published import published_weights

@@ -17,7 +17,7 @@ from poseworks.core.testing import seeded_input
 from poseworks.core.training import TrainResult, TrainSettings, learning_rate_at, train
 from poseworks.lifting.flipping import flip
 from poseworks.lifting.h36m import normalize, split_clips
-from poseworks.lifting.learning.h36m_files import CAMERAS, EHGFormerFrames, LCNFrames
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS, EHGFormerFrames, LCNFrames
 from poseworks.lifting.learning.published_training import EHGFormerTask, LCNTask, rooted
 from poseworks.lifting.learning.recipes import read_recipe, shipped_recipes
 from poseworks.lifting.published import published_weights

@@ -17,7 +17,7 @@ from poseworks.core.poses import PoseSequence
 from poseworks.core.skeletons import H36M_17
 from poseworks.lifting.h36m import CAMERA_SIZES
 from poseworks.lifting.learning.building import NAME, Recording, build, synthetic_recordings
-from poseworks.lifting.learning.h36m_files import CAMERAS
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS
 
 _MM = {"m": 1000.0, "mm": 1.0}
 

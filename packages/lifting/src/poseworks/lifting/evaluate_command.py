@@ -12,7 +12,7 @@ from poseworks.core.errors import ConfigError
 from poseworks.core.progress import progress
 from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.lcn import LCN
-from poseworks.lifting.learning.h36m_files import Mode
+from poseworks.lifting.learning.h36m_files.reading import Mode
 from poseworks.lifting.learning.published_evaluation import (
     Comparison,
     Protocol,

@@ -30,7 +30,7 @@ def inspect_file(file: Path, reading: ReadOptions, options: Mapping[str, Any]) -
     if prefix is not None:
         return tensorflow_facts(file, prefix)
     if is_bare_pickle(file):
-        from poseworks.lifting.learning.h36m_files import data_facts
+        from poseworks.lifting.learning.h36m_files.facts import data_facts
 
         return data_facts(file)
     return file_facts(file, reading, options, _inspect_checkpoint)

@@ -27,7 +27,8 @@ from poseworks.core.skeletons import H36M_17
 from poseworks.core.testing import walking_poses
 from poseworks.lifting.h36m import CAMERA_SIZES
 from poseworks.lifting.image_space import ImageJoints, camera_to_image, factor_25d
-from poseworks.lifting.learning.h36m_files import CAMERAS, DETECTED_FILE, EHGFORMER_FILE, LCN_FILES, Split
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS
+from poseworks.lifting.learning.h36m_files.places import DETECTED_FILE, EHGFORMER_FILE, LCN_FILES, Split
 
 Doubles = NDArray[np.float64]
 

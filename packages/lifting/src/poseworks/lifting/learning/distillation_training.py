@@ -27,7 +27,7 @@ from poseworks.lifting.learning.published_training import ClipBatches, untrained
 from poseworks.lifting.loading import load, save
 
 if TYPE_CHECKING:
-    from poseworks.lifting.learning.h36m_files import EHGFormerFrames
+    from poseworks.lifting.learning.h36m_files.frames import EHGFormerFrames
     from poseworks.lifting.learning.recipes import Lesson, PublishedDistillation
 
 

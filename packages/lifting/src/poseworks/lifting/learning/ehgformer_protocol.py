@@ -29,7 +29,7 @@ from poseworks.core.metrics import mpjpe, pa_mpjpe
 from poseworks.core.progress import Advance
 from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.h36m import denormalize, normalize, split_clips
-from poseworks.lifting.learning.h36m_files import EHGFormerFrames
+from poseworks.lifting.learning.h36m_files.frames import EHGFormerFrames
 
 Floats = NDArray[np.float32]
 

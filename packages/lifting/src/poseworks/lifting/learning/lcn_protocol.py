@@ -25,7 +25,7 @@ from poseworks.core.skeletons import H36M_17
 from poseworks.lifting.flipping import flip_average
 from poseworks.lifting.h36m import denormalize, normalize
 from poseworks.lifting.image_space import image_to_camera
-from poseworks.lifting.learning.h36m_files import LCNFrames
+from poseworks.lifting.learning.h36m_files.frames import LCNFrames
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -21,17 +21,9 @@ from poseworks.lifting.ehgformer import EHGFormer
 from poseworks.lifting.input_forms import PUBLISHED
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.ehgformer_protocol import STEP, ask_clips, published_random, score_clips
-from poseworks.lifting.learning.h36m_files import (
-    DETECTED_FILE,
-    LCN_FILES,
-    EHGFormerFrames,
-    Mode,
-    find_ehgformer,
-    find_lcn,
-    read_ehgformer,
-    read_lcn,
-    read_recordings,
-)
+from poseworks.lifting.learning.h36m_files.frames import EHGFormerFrames
+from poseworks.lifting.learning.h36m_files.places import DETECTED_FILE, LCN_FILES, find_ehgformer, find_lcn
+from poseworks.lifting.learning.h36m_files.reading import Mode, read_ehgformer, read_lcn, read_recordings
 from poseworks.lifting.learning.lcn_protocol import LCNResult, evaluate_lcn
 from poseworks.lifting.published import published_weights
 

@@ -41,13 +41,13 @@ from poseworks.lifting.flipping import flip
 from poseworks.lifting.h36m import CAMERA_SIZES, normalize
 from poseworks.lifting.lcn import LCN
 from poseworks.lifting.learning.ehgformer_protocol import clip_set, evaluate_ehgformer
-from poseworks.lifting.learning.h36m_files import CAMERAS
+from poseworks.lifting.learning.h36m_files.frames import CAMERAS
 from poseworks.lifting.learning.losses import clip_losses
 from poseworks.lifting.learning.published_files import write_ehgformer
 from poseworks.lifting.loading import save
 
 if TYPE_CHECKING:
-    from poseworks.lifting.learning.h36m_files import EHGFormerFrames, LCNFrames
+    from poseworks.lifting.learning.h36m_files.frames import EHGFormerFrames, LCNFrames
     from poseworks.lifting.learning.recipes import PublishedDistillation, PublishedEHGFormer, PublishedLCN
 
 _VALIDATION_FRAMES = 4096  # at a time

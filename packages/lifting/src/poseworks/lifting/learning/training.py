@@ -9,14 +9,8 @@ from poseworks.core.errors import ConfigError
 from poseworks.core.training import RecipeTask, RecipeTrainer
 from poseworks.lifting.input_forms import PUBLISHED
 from poseworks.lifting.learning.distillation_training import DistillationTask
-from poseworks.lifting.learning.h36m_files import (
-    DETECTED_FILE,
-    LCN_FILES,
-    find_ehgformer,
-    find_lcn,
-    read_ehgformer,
-    read_lcn,
-)
+from poseworks.lifting.learning.h36m_files.places import DETECTED_FILE, LCN_FILES, find_ehgformer, find_lcn
+from poseworks.lifting.learning.h36m_files.reading import read_ehgformer, read_lcn
 from poseworks.lifting.learning.own_recipes import OwnLifting
 from poseworks.lifting.learning.own_training import own_task
 from poseworks.lifting.learning.published_training import EHGFormerTask, LCNTask
