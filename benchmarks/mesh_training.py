@@ -46,13 +46,13 @@ SETS: tuple[tuple[str, Split, int], ...] = (("train", "train", 5000), ("test", "
 # Steps, and whose backbone it starts from (SPIN: whose whole network, as published); None: random weights.
 METHODS: dict[str, tuple[int, str | None]] = {
     "hmr": (4000, None),
-    "spin": (350, "hmr"),
+    "spin": (500, "hmr"),
     "graphcmr": (2200, "hmr"),
     "pare": (3000, None),
     "graphormer": (1500, "pare"),
 }
 CHAINS = (("hmr", "spin", "graphcmr"), ("pare", "graphormer"))  # each after the one before, beside the other chain
-VARIANT_STEPS = 600
+VARIANT_STEPS = 300
 
 
 def poses_of(split: Split, quick: bool) -> NDArray[np.float64]:
@@ -120,7 +120,8 @@ def method_row(folder: Path, method: str, quick: bool) -> list[Cell]:
     start = []
     if begins is not None:
         model = f"runs/{begins}/model"
-        start = [f"start.network={model}" if method == "spin" else f"start.imagenet={model}/model.safetensors"]
+        whole = (f"start.network={model}", "training.learning_rate=2e-4")  # which is trained already
+        start = list(whole) if method == "spin" else [f"start.imagenet={model}/model.safetensors"]
     shown = "random weights" if begins is None else f"{begins}'s {'weights' if method == 'spin' else 'backbone'}"
     return trained_row(folder, f"rendered-{method}", method, steps, start, shown, quick)
 
