@@ -16,11 +16,42 @@ from torch import Tensor
 
 from poseworks.core.testing import ReferenceCase, reference_cases, seeded_input
 from poseworks.core.testing_bodies import body_arrays, synthetic_body, synthetic_regressor
+from poseworks.mesh_recovery import (
+    HMR,
+    PARE,
+    SPIN,
+    Discriminator,
+    DiscriminatorConfig,
+    GraphCMR,
+    GraphCMRConfig,
+    Graphormer,
+    GraphormerConfig,
+    HMRConfig,
+    HRNetConfig,
+    PAREConfig,
+    ResNetConfig,
+    SPINConfig,
+)
+from poseworks.mesh_recovery.loading import Network
 from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
 
 REFERENCE = Path(__file__).parent / "reference"
 SIZES = (6890, 1723, 431)
 Tensors = dict[str, Tensor]
+RESNET = ResNetConfig(width=4, blocks=(1, 1, 2, 1))
+HRNET = {"width": 4, "stem": 8, "modules": (1, 1, 1), "blocks": 1}
+CONFIGS = {
+    "hmr": HMRConfig(backbone=RESNET, feature_size=128, hidden=16, betas=9),
+    "hmr-hrnet": HMRConfig(backbone=HRNetConfig(**HRNET), feature_size=240, hidden=16),
+    "spin": SPINConfig(backbone=RESNET, feature_size=128, hidden=16),
+    "pare": PAREConfig(backbone=HRNetConfig(**HRNET), layers=1, hidden=8, shape_features=4),
+    "graphcmr": GraphCMRConfig(backbone=RESNET, channels=64, layers=2, hidden=8),
+    "graphormer": GraphormerConfig(
+        backbone=HRNetConfig(features="classified", head_width=2, **HRNET),
+        hidden=(16, 16, 8), outputs=(12, 8, 3), layers=1, camera_hidden=8,
+    ),
+    "discriminator": DiscriminatorConfig(joint_features=4, pose_hidden=8),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +105,29 @@ def body_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def mesh(body_files: Mapping[str, Path]) -> BodyMesh:
     """The body and mesh of the reference cases."""
     return body_mesh(**body_files)
+
+
+@pytest.fixture(scope="session")
+def built(mesh: BodyMesh) -> Callable[[str], Network]:
+    """A small network by name, with weights and statistics at random."""
+
+    def build(name: str) -> Network:
+        torch.manual_seed(0)
+        config = CONFIGS[name]
+        match config:
+            case GraphCMRConfig():
+                network: Any = GraphCMR(config, mesh)
+            case GraphormerConfig():
+                network = Graphormer(config, mesh)
+            case _:
+                plain: Any = {"hmr": HMR, "spin": SPIN, "pare": PARE, "smpl_discriminator": Discriminator}
+                network = plain[config.kind](config)  # type: ignore[attr-defined]
+        for buffer in network.buffers():
+            if buffer.is_floating_point() and buffer.dim() == 1:
+                buffer.uniform_(0.5, 1.5)
+        return network.eval()  # type: ignore[no-any-return]
+
+    return build
 
 
 @pytest.fixture(scope="session")

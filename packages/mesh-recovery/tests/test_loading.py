@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,48 +18,24 @@ from poseworks.core.errors import CheckpointError, ConfigError, FormatError, Pos
 from poseworks.core.testing import ReferenceCase, mutations
 from poseworks.mesh_recovery import (
     HMR,
-    PARE,
-    SPIN,
     Discriminator,
-    DiscriminatorConfig,
     GraphCMR,
     GraphCMRConfig,
     Graphormer,
-    GraphormerConfig,
-    HMRConfig,
-    HRNetConfig,
-    PAREConfig,
     ResNetConfig,
-    SPINConfig,
     body_mesh,
-    export_onnx,
     load,
-    load_backbone,
     load_discriminator,
     save,
-    start_from_mean,
 )
-from poseworks.mesh_recovery.backbones import HRNetHighest, HRNetUpsampled, ResNet
+from poseworks.mesh_recovery.backbones import ResNet
 from poseworks.mesh_recovery.loading import Network, looks_like
-from poseworks.mesh_recovery.meshes import BodyMesh
 from poseworks.mesh_recovery.names import published_names
 
 Tensors = dict[str, Tensor]
 Files = Mapping[str, Any]
+Build = Callable[[str], Network]
 RESNET = ResNetConfig(width=4, blocks=(1, 1, 2, 1))
-HRNET = {"width": 4, "stem": 8, "modules": (1, 1, 1), "blocks": 1}
-CONFIGS = {
-    "hmr": HMRConfig(backbone=RESNET, feature_size=128, hidden=16, betas=9),
-    "hmr-hrnet": HMRConfig(backbone=HRNetConfig(**HRNET), feature_size=240, hidden=16),
-    "spin": SPINConfig(backbone=RESNET, feature_size=128, hidden=16),
-    "pare": PAREConfig(backbone=HRNetConfig(**HRNET), layers=1, hidden=8, shape_features=4),
-    "graphcmr": GraphCMRConfig(backbone=RESNET, channels=64, layers=2, hidden=8),
-    "graphormer": GraphormerConfig(
-        backbone=HRNetConfig(features="classified", head_width=2, **HRNET),
-        hidden=(16, 16, 8), outputs=(12, 8, 3), layers=1, camera_hidden=8,
-    ),
-    "discriminator": DiscriminatorConfig(joint_features=4, pose_hidden=8),
-}  # fmt: skip
 # What lies in the published files beside the network: each is left out by a named rule.
 BESIDE: dict[str, dict[str, tuple[int, ...]]] = {
     "hmr": {
@@ -84,23 +59,6 @@ BESIDE: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "discriminator": {"backbone.conv1.weight": (4, 3, 7, 7), "body_model_test.posedirs": (207, 20670)},
 }  # fmt: skip
-
-
-def built(name: str, mesh: BodyMesh) -> Network:
-    """A network with weights and statistics at random."""
-    torch.manual_seed(0)
-    config = CONFIGS[name]
-    match config:
-        case GraphCMRConfig():
-            network: Any = GraphCMR(config, mesh)
-        case GraphormerConfig():
-            network = Graphormer(config, mesh)
-        case _:
-            network = {"hmr": HMR, "spin": SPIN, "pare": PARE, "smpl_discriminator": Discriminator}[config.kind](config)  # type: ignore[attr-defined]
-    for buffer in network.buffers():
-        if buffer.is_floating_point() and buffer.dim() == 1:
-            buffer.uniform_(0.5, 1.5)
-    return network.eval()  # type: ignore[no-any-return]
 
 
 def as_published(network: Network) -> Tensors:
@@ -147,9 +105,9 @@ def assert_same(one: Network, other: Network) -> None:
         assert torch.equal(x, y)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_published_file_and_what_is_saved_of_it(name: str, tmp_path: Path, mesh: BodyMesh, body_files: Files) -> None:
-    network, file = built(name, mesh), tmp_path / "checkpoint.pt"
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_published_file_and_what_is_saved_of_it(name: str, tmp_path: Path, built: Build, body_files: Files) -> None:
+    network, file = built(name), tmp_path / "checkpoint.pt"
     beside = {n: torch.ones(shape) for n, shape in BESIDE[name].items()}
     torch.save(wrapped(name, as_published(network) | beside), file)
     read = load_discriminator if name == "discriminator" else load
@@ -164,16 +122,16 @@ def test_a_published_file_and_what_is_saved_of_it(name: str, tmp_path: Path, mes
     assert json.loads((tmp_path / "folder" / "config.json").read_text())["config"]["kind"] == network.config.kind
 
 
-def test_files_without_counters_of_batches_are_read(tmp_path: Path, mesh: BodyMesh) -> None:
-    network = built("spin", mesh)
+def test_files_without_counters_of_batches_are_read(tmp_path: Path, built: Build) -> None:
+    network = built("spin")
     tensors = {n: x for n, x in as_published(network).items() if not n.endswith("num_batches_tracked")}
     torch.save({"model": tensors}, tmp_path / "x.pt")
     assert_same(load(tmp_path / "x.pt"), network)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_what_is_missing_or_left_over_is_named(name: str, tmp_path: Path, mesh: BodyMesh, body_files: Files) -> None:
-    tensors, file = as_published(built(name, mesh)), tmp_path / "x.pt"
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_is_missing_or_left_over_is_named(name: str, tmp_path: Path, built: Build, body_files: Files) -> None:
+    tensors, file = as_published(built(name)), tmp_path / "x.pt"
     read = load_discriminator if name == "discriminator" else load
     last = [n for n in tensors if n.endswith(("weight", "W"))][-1]
     for changed, message in (
@@ -187,9 +145,9 @@ def test_what_is_missing_or_left_over_is_named(name: str, tmp_path: Path, mesh: 
         assert last.split(".")[-2] in str(caught.value)
 
 
-def test_what_networks_on_a_mesh_need_is_asked_for(tmp_path: Path, mesh: BodyMesh, body_files: Files) -> None:
+def test_what_networks_on_a_mesh_need_is_asked_for(tmp_path: Path, built: Build, body_files: Files) -> None:
     file, folder = tmp_path / "x.pt", tmp_path / "folder"
-    network = built("graphcmr", mesh)
+    network = built("graphcmr")
     torch.save(wrapped("graphcmr", as_published(network)), file)
     save(network, folder)
     for source in (file, folder):
@@ -200,8 +158,8 @@ def test_what_networks_on_a_mesh_need_is_asked_for(tmp_path: Path, mesh: BodyMes
         load(folder, body="free")
     with pytest.raises(FormatError, match=r"not the levels|misses"):
         load(file, mesh=body_files["body"], body=body_files["body"])
-    torch.save(wrapped("hmr", as_published(built("hmr", mesh))), file)
-    save(built("hmr", mesh), tmp_path / "hmr")
+    torch.save(wrapped("hmr", as_published(built("hmr"))), file)
+    save(built("hmr"), tmp_path / "hmr")
     for source in (file, tmp_path / "hmr"):
         with pytest.raises(ConfigError, match="of the class HMR, which has no mesh"):
             load(source, **body_files)
@@ -220,8 +178,8 @@ def test_weights_for_the_free_body_need_no_files(tmp_path: Path) -> None:
     assert_close(found.up(found.reference)[:1723], found.reference)  # the coarser mesh lies on the first vertices
 
 
-def test_a_graphcmr_without_its_second_network(tmp_path: Path, mesh: BodyMesh, body_files: Files) -> None:
-    content = wrapped("graphcmr", as_published(built("graphcmr", mesh)))
+def test_a_graphcmr_without_its_second_network(tmp_path: Path, built: Build, body_files: Files) -> None:
+    content = wrapped("graphcmr", as_published(built("graphcmr")))
     del content["smpl_param_regressor"]
     torch.save(content, tmp_path / "x.pt")
     found = load(tmp_path / "x.pt", **body_files)
@@ -229,8 +187,8 @@ def test_a_graphcmr_without_its_second_network(tmp_path: Path, mesh: BodyMesh, b
     assert found.regressor is None
 
 
-def test_the_adversary_beside_a_network_is_read_by_its_own_function(tmp_path: Path, mesh: BodyMesh) -> None:
-    network, adversary = built("hmr", mesh), built("discriminator", mesh)
+def test_the_adversary_beside_a_network_is_read_by_its_own_function(tmp_path: Path, built: Build) -> None:
+    network, adversary = built("hmr"), built("discriminator")
     torch.save({"state_dict": as_published(network) | as_published(adversary)}, tmp_path / "x.pth")
     assert_same(load(tmp_path / "x.pth"), network)
     assert_same(load_discriminator(tmp_path / "x.pth"), adversary)
@@ -258,9 +216,9 @@ def test_other_files_are_told_apart(tmp_path: Path, case: Callable[[str], Refere
         load("spin-l1")
 
 
-def test_damaged_files_give_an_error_or_a_network(tmp_path: Path, mesh: BodyMesh) -> None:
+def test_damaged_files_give_an_error_or_a_network(tmp_path: Path, built: Build) -> None:
     good, bad = tmp_path / "good.pt", tmp_path / "bad.pt"
-    torch.save({"state_dict": as_published(built("discriminator", mesh))}, good)
+    torch.save({"state_dict": as_published(built("discriminator"))}, good)
     messages = []
     for damaged in mutations(good.read_bytes(), np.random.default_rng(3), count=100):
         bad.write_bytes(damaged)
@@ -272,114 +230,10 @@ def test_damaged_files_give_an_error_or_a_network(tmp_path: Path, mesh: BodyMesh
     assert all("bad.pt" in message for message in messages)
 
 
-def test_sizes_that_a_file_claims_take_no_memory(tmp_path: Path, mesh: BodyMesh) -> None:
-    tensors = as_published(built("spin", mesh))
+def test_sizes_that_a_file_claims_take_no_memory(tmp_path: Path, built: Build) -> None:
+    tensors = as_published(built("spin"))
     tensors["fc2.weight"] = torch.zeros(1).expand(10**6, 10**6)
     tensors["fc1.weight"] = torch.zeros(1, 1)
     torch.save({"model": tensors}, tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match=r"fc2.weight: claims|sizes that no network"):
         load(tmp_path / "x.pt")
-
-
-# --- what training starts from ----------------------------------------------------------------------------------------
-
-
-def hrnet(kind: type[HRNetHighest] | type[HRNetUpsampled], seed: int, **sizes: Any) -> HRNetHighest | HRNetUpsampled:
-    torch.manual_seed(seed)
-    features = "highest" if kind is HRNetHighest else "upsampled"
-    return kind(HRNetConfig(features=features, **{**HRNET, **sizes}))
-
-
-def test_a_backbone_from_a_file_for_keypoints_says_what_stayed_random(tmp_path: Path) -> None:
-    source, target = hrnet(HRNetHighest, 0), hrnet(HRNetUpsampled, 1)
-    before = {n: x.clone() for n, x in target.state_dict().items()}
-    tensors = {f"backbone.{n}": x for n, x in source.state_dict().items()}
-    torch.save(
-        {"state_dict": {**tensors, "keypoint_head.final_layer.weight": torch.ones(17, 4, 1, 1)}}, tmp_path / "x.pth"
-    )
-    report = load_backbone(target, tmp_path / "x.pth")
-    groups = {name.split(".")[0] for name in report.random}
-    assert groups == {"stage4", "upsample_stage_2", "upsample_stage_3", "upsample_stage_4"}
-    assert all(n.startswith(("upsample", "stage4.0.fuse_layers.")) for n in report.random)
-    assert report.loaded == len(before) - len(report.random)
-    for name, x in target.state_dict().items():
-        assert torch.equal(x, before[name] if name in report.random else source.state_dict()[name])
-
-
-def test_a_backbone_from_imagenet(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    source, target = ResNet(RESNET), ResNet(RESNET)
-    classes = {"fc.weight": torch.ones(1000, 128), "fc.bias": torch.ones(1000)}
-    torch.save(source.state_dict() | classes, tmp_path / "resnet50.pth")
-    report = load_backbone(target, tmp_path / "resnet50.pth")
-    assert (report.random, report.loaded) == ((), len(source.state_dict()))
-    assert report.left_out == ("fc.weight (head of another task)", "fc.bias (head of another task)")
-    for name, x in target.state_dict().items():
-        assert torch.equal(x, source.state_dict()[name])
-
-
-def test_a_backbone_of_another_trunk_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    torch.save(hrnet(HRNetHighest, 0, width=8).state_dict(), tmp_path / "wide.pth")
-    target = hrnet(HRNetUpsampled, 1)
-    before = {n: x.clone() for n, x in target.state_dict().items()}
-    with pytest.raises(CheckpointError, match=r"misshapen .*stage2.0.branches.0.0.conv1.weight is \(8, 8, 3, 3\)"):
-        load_backbone(target, tmp_path / "wide.pth")
-    torch.save(ResNet(RESNET).state_dict(), tmp_path / "resnet.pth")
-    with pytest.raises(CheckpointError, match=r"missing .*stage3.*unexpected .*layer2"):
-        load_backbone(target, tmp_path / "resnet.pth")
-    assert all(torch.equal(x, before[n]) for n, x in target.state_dict().items())
-
-
-def test_the_mean_of_a_users_file(tmp_path: Path) -> None:
-    network = HMR(HMRConfig(backbone=RESNET, feature_size=128, hidden=8))
-    mean = {"pose": np.tile([1.0, 0, 0, -1, 0, 0], 24), "shape": np.full(10, 0.2), "cam": np.array([0.8, 0.1, 0])}
-    np.savez(tmp_path / "smpl_mean_params.npz", **mean)
-    start_from_mean(network.regressor, tmp_path / "smpl_mean_params.npz")
-    body = network.regressor(torch.zeros(1, 128), iterations=0)
-    assert_close(body.rotations[0, 3], torch.diag(torch.tensor([1.0, -1, -1])))
-    assert_close(body.camera, torch.tensor([[0.8, 0.1, 0]]))
-    np.savez(tmp_path / "x.npz", pose=mean["pose"][:72], shape=mean["shape"])
-    with pytest.raises(
-        CheckpointError, match=r"pose: expected \(144,\), got \(72,\); cam: expected \(3,\), got nothing"
-    ):
-        start_from_mean(network.regressor, tmp_path / "x.npz")
-
-
-# --- export -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["spin", "pare", "graphcmr", "graphormer"])
-def test_exports_give_what_torch_gives_and_hold_no_body(name: str, tmp_path: Path, mesh: BodyMesh) -> None:
-    network = built(name, mesh)
-    network.preparation = network.preparation.model_copy(update={"size": 64})  # type: ignore[union-attr]
-    report = export_onnx(network, tmp_path / "x.onnx")
-    assert report.sizes == ({"batch": 2}, {"batch": 1}, {"batch": 3})
-    session = onnxruntime.InferenceSession(str(tmp_path / "x.onnx"), providers=["CPUExecutionProvider"])
-    generator = torch.Generator().manual_seed(1)
-    feed = {"images": torch.randn(5, 3, 64, 64, generator=generator)}
-    template = None
-    if isinstance(network, GraphCMR):
-        feed["reference"] = network.reference
-    if isinstance(network, Graphormer):
-        template = (torch.randn(14, 3, generator=generator), torch.randn(431, 3, generator=generator))
-        feed |= {"template_joints": template[0], "template_vertices": template[1]}
-    assert [each.name for each in session.get_inputs()] == list(feed)
-    names = [each.name for each in session.get_outputs()]
-    found = dict(zip(names, session.run(None, {n: x.numpy() for n, x in feed.items()}), strict=True))
-    with torch.no_grad():
-        expected = network(feed["images"], *(() if template is None else (template,)))._asdict()
-    if name == "graphcmr":
-        u, _, vt = np.linalg.svd(found.pop("matrices"))
-        rotations = u @ vt
-        found["rotations"] = rotations * np.linalg.det(rotations)[..., None, None]
-    assert set(found) == set(expected)
-    for output, value in found.items():
-        np.testing.assert_allclose(value, expected[output].numpy(), rtol=1e-3, atol=1e-4)
-    note = json.loads((tmp_path / "x.json").read_text())
-    assert note["preparation"]["crop"] == ("affine" if name == "pare" else "pixels")
-    assert "camera" in note["after"]
-
-
-def test_an_adversary_is_not_exported(tmp_path: Path, mesh: BodyMesh) -> None:
-    with pytest.raises(ConfigError, match="only serves training"):
-        export_onnx(built("discriminator", mesh), tmp_path / "x.onnx")

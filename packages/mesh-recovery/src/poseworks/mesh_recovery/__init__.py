@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     from poseworks.mesh_recovery.graphcmr import GraphCMR, GraphCMRConfig
     from poseworks.mesh_recovery.graphormer import Graphormer, GraphormerConfig
     from poseworks.mesh_recovery.hmr import HMR, HMRConfig
-    from poseworks.mesh_recovery.loading import (
-        export_onnx,
-        load,
-        load_backbone,
-        load_discriminator,
-        save,
-        shipped_models,
-        start_from_mean,
-    )
+    from poseworks.mesh_recovery.loading import load, load_discriminator, save, shipped_models
     from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
     from poseworks.mesh_recovery.named_joints import NamedJoints
+    from poseworks.mesh_recovery.onnx_files import export_onnx
     from poseworks.mesh_recovery.overlay import write_overlay
     from poseworks.mesh_recovery.pare import PARE, PAREConfig
     from poseworks.mesh_recovery.recovery import Boxes, Recovered, boxes_of_poses, read_boxes, recover
     from poseworks.mesh_recovery.smplify import FittedBodies, SMPLify, SMPLifyConfig
     from poseworks.mesh_recovery.spin import SPIN, SPINConfig
+    from poseworks.mesh_recovery.starting_weights import load_backbone, start_from_mean
 
 _HOMES = {
     "backbones": ("HRNetConfig", "ResNetConfig"),
@@ -47,22 +41,16 @@ _HOMES = {
     "graphcmr": ("GraphCMR", "GraphCMRConfig"),
     "graphormer": ("Graphormer", "GraphormerConfig"),
     "hmr": ("HMR", "HMRConfig"),
-    "loading": (
-        "export_onnx",
-        "load",
-        "load_backbone",
-        "load_discriminator",
-        "save",
-        "shipped_models",
-        "start_from_mean",
-    ),
+    "loading": ("load", "load_discriminator", "save", "shipped_models"),
     "meshes": ("BodyMesh", "body_mesh"),
     "named_joints": ("NamedJoints",),
+    "onnx_files": ("export_onnx",),
     "overlay": ("write_overlay",),
     "pare": ("PARE", "PAREConfig"),
     "recovery": ("Boxes", "Recovered", "boxes_of_poses", "read_boxes", "recover"),
     "smplify": ("FittedBodies", "SMPLify", "SMPLifyConfig"),
     "spin": ("SPIN", "SPINConfig"),
+    "starting_weights": ("load_backbone", "start_from_mean"),
 }
 
 __all__ = [

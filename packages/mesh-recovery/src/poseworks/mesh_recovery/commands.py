@@ -119,7 +119,8 @@ def export(
 ) -> None:
     """A model as ONNX, verified against torch at other sizes before the file appears; a .json says how to use it."""
     from poseworks.core.verbs import export_model
-    from poseworks.mesh_recovery.loading import export_onnx, load
+    from poseworks.mesh_recovery.loading import load
+    from poseworks.mesh_recovery.onnx_files import export_onnx
 
     given = options.given()
     export_model(output, lambda: load(model, **given), export_onnx, overwrite=overwrite, json=json, quiet=quiet)

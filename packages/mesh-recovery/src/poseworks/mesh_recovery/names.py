@@ -1,4 +1,4 @@
-"""What the published files call the tensors of our networks, and which of their tensors are left out, by which rule.
+"""What the published files call the tensors of our networks, which are left out by which rule, which old files lack.
 
 Backbones are named as in the published files. What the heads are called there is said by rules: ours, theirs, each
 applied in turn.
@@ -7,9 +7,11 @@ applied in turn.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from poseworks.core.checkpoints import DropRule
 from poseworks.core.tensor_names import renamed
@@ -115,6 +117,13 @@ _RULES = {
 def published_names(kind: str, ours: Iterable[str]) -> dict[str, str]:
     """What the published file of a kind of network calls each tensor."""
     return renamed(ours, _RULES[kind])
+
+
+def with_counters(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, and zeros for the counters of batch norms, which files of torch before 0.4.1 do not have."""
+    means = (name for name in tensors if name.endswith(".running_mean"))
+    counters = {f"{name.removesuffix('running_mean')}num_batches_tracked": torch.tensor(0) for name in means}
+    return {**counters, **tensors}
 
 
 def drop_rules(config: BaseModel) -> tuple[DropRule, ...]:

@@ -22,9 +22,10 @@ from poseworks.mesh_recovery.graphormer import Graphormer
 from poseworks.mesh_recovery.hmr import HMR
 from poseworks.mesh_recovery.learning.body_losses import NamedBody
 from poseworks.mesh_recovery.learning.recipes import Recipe
-from poseworks.mesh_recovery.loading import load, load_backbone, start_from_mean
+from poseworks.mesh_recovery.loading import load
 from poseworks.mesh_recovery.meshes import BodyMesh, body_mesh
 from poseworks.mesh_recovery.pare import PARE
+from poseworks.mesh_recovery.starting_weights import load_backbone, start_from_mean
 
 Data = str | os.PathLike[str] | None
 PictureNetwork = HMR | PARE | GraphCMR | Graphormer  # SPIN is an HMR
