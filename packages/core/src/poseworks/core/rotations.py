@@ -65,13 +65,7 @@ def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
         ShapeError: the last axis is not 4, or the dtype no floating point.
     """
     _expect("quaternion", quaternion, "... C=4")
-    w, x, y, z = _unit(quaternion).unbind(-1)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+    return _turned_axes(_unit(quaternion))
 
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
@@ -99,7 +93,7 @@ def matrix_to_quaternion(matrix: Tensor) -> Tensor:
 
 def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
     """(..., 3, 3) rotation matrices of (..., 3) rotation vectors; raises as `axis_angle_to_quaternion` does."""
-    return quaternion_to_matrix(axis_angle_to_quaternion(axis_angle))
+    return _turned_axes(axis_angle_to_quaternion(axis_angle))
 
 
 def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
@@ -197,6 +191,15 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         ),
         dim=-1,
     )
+
+
+def _turned_axes(unit: Tensor) -> Tensor:
+    """(..., 3, 3) of unit quaternions (w, u): as columns e + 2 (w u x e + u x (u x e)) of each axis e."""
+    w, u = unit[..., :1, None], unit[..., 1:, None]
+    eye = torch.eye(3, dtype=unit.dtype, device=unit.device).expand(*unit.shape[:-1], 3, 3)
+    across = torch.linalg.cross(u, eye, dim=-2)
+    turned: Tensor = eye + 2 * (w * across + torch.linalg.cross(u, across, dim=-2))
+    return turned
 
 
 def _unit(quaternion: Tensor) -> Tensor:
