@@ -7,6 +7,11 @@ import torch
 from torch import Tensor
 
 from poseworks.core.body_models import SMPL, load_body
+from poseworks.core.skeletons import COCO_17
+from poseworks.mesh_recovery.fitting.folded import FoldedPoints
+from poseworks.mesh_recovery.fitting.matching import Candidates
+from poseworks.mesh_recovery.fitting.starts import typical_candidates
+from poseworks.mesh_recovery.named_joints import NamedJoints
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +33,9 @@ def gestures() -> Tensor:
     pose[:, 18, 1], pose[:, 19, 1] = -0.6 + 0.3 * swing, 0.6 + 0.3 * swing
     pose[:, 3, 0], pose[:, 12, 0] = 0.1 * swing, 0.2 * swing
     return pose
+
+
+@pytest.fixture(scope="session")
+def upright(body: SMPL) -> Candidates:
+    """The typical poses with COCO's joints."""
+    return typical_candidates(FoldedPoints(body, NamedJoints(body, COCO_17.joint_names)), torch.zeros(10))

@@ -88,6 +88,13 @@ def test_a_lifted_start_helps(plain: Any, joints: NDArray[Any], body: SMPL) -> N
     assert better.motion.history[-1]["settings"]["start"] == "lifted joints"
 
 
+def test_somebody_upside_down_is_found(joints: NDArray[Any], body: SMPL) -> None:
+    fallen = (joints - (0, 0, 5)) * (-1.0, -1, 1) + (0, 0, 5)
+    found = joints_of(fit(keypoints(fallen), body, camera=CAMERA).motion, body)
+    assert pa_mpjpe(found, torch.tensor(fallen).float()).mean() < 0.1
+    assert np.median(np.linalg.norm(CAMERA.project(found.numpy()) - CAMERA.project(fallen), axis=-1)) < 3
+
+
 @pytest.mark.long
 def test_people_and_gaps(joints: NDArray[Any], body: SMPL) -> None:
     both = keypoints(np.stack([joints, joints + np.array([0.5, 0, 1])]), person_ids=np.array([3, 8]))

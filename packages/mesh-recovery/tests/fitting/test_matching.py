@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -10,13 +11,11 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from poseworks.core.body_models import SMPL
 from poseworks.core.rotations import axis_angle_to_matrix
 from poseworks.core.skeletons import COCO_17
-from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.matching import (
     Candidates,
-    Matches,
+    Placed,
     Trellis,
     camera_tilt,
     centred,
@@ -27,14 +26,6 @@ from poseworks.mesh_recovery.fitting.matching import (
     trellis,
     turned_towards,
 )
-from poseworks.mesh_recovery.fitting.starts import typical_candidates
-from poseworks.mesh_recovery.named_joints import NamedJoints
-
-
-@pytest.fixture(scope="module")
-def upright(body: SMPL) -> Candidates:
-    """The typical poses with COCO's joints."""
-    return typical_candidates(FoldedPoints(body, NamedJoints(body, COCO_17.joint_names)), torch.zeros(10))
 
 
 def random(*size: int) -> Tensor:
@@ -45,6 +36,13 @@ def random(*size: int) -> Tensor:
 def small() -> Trellis:
     """Three frames of two candidates, the last step certain in one direction."""
     return Trellis(random(3, 2), random(2, 2, 2))
+
+
+def placed(cost: Tensor, points: Tensor, scale: Tensor) -> Placed:
+    """Candidates of which only this matters."""
+    size = cost.shape
+    unused = (torch.zeros(*size, 2), torch.zeros(*size, 3, 3), torch.zeros(*size, 24, 3))
+    return Placed(cost, torch.zeros(size), scale, *unused, points)
 
 
 def ways(trellis: Trellis) -> dict[tuple[int, ...], float]:
@@ -78,21 +76,28 @@ def test_one_frame_has_its_cheapest_candidate() -> None:
 def test_steps_cost_by_distance_scale_and_time() -> None:
     points = centred(random(2, 2, 5, 3))
     points[1, 0], points[1, 1] = points[0, 0], points[0, 1]
-    scale = torch.full((2, 2), 0.2)
-    matches = Matches(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.long), scale, torch.zeros(2, 2, 2))
-    near = trellis(matches, points, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0]
-    later = trellis(matches, points, torch.tensor([0.0, 0.2]), points[:0, 0]).step[0]
+    still = placed(torch.zeros(2, 2), points, torch.full((2, 2), 0.2))
+    near = trellis(still, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0]
+    later = trellis(still, torch.tensor([0.0, 0.2]), points[:0, 0]).step[0]
     assert near.diagonal().abs().max() < 1e-3 < near[0, 1]
     assert_close(later, near / 4, atol=1e-3, rtol=1e-4)
-    scaled = Matches(matches.cost, matches.which, torch.tensor([[0.2, 0.2], [0.1, 0.1]]), matches.shift)
-    assert trellis(scaled, points, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0, 0, 0] > 1
+    scaled = replace(still, scale=torch.tensor([[0.2, 0.2], [0.1, 0.1]]))
+    assert trellis(scaled, torch.tensor([0.0, 0.1]), points[:0, 0]).step[0, 0, 0] > 1
 
 
 def test_known_frames_draw_candidates_to_them() -> None:
     points = centred(random(1, 2, 5, 3))
-    matches = Matches(torch.zeros(1, 2), torch.zeros(1, 2).long(), torch.ones(1, 2), torch.zeros(1, 2, 2))
-    cost = trellis(matches, points, torch.zeros(1), points[:, 1]).cost[0]
+    cost = trellis(placed(torch.zeros(1, 2), points, torch.ones(1, 2)), torch.zeros(1), points[:, 1]).cost[0]
     assert cost[1] == 0 < cost[0]
+
+
+def test_others_come_in_where_they_are_cheaper_in_the_frames_that_they_are_of() -> None:
+    ones = placed(torch.tensor([[1.0, 4.0], [1.0, 4.0]]), torch.zeros(2, 2, 5, 3), torch.full((2, 2), 0.2))
+    others = placed(torch.tensor([[2.0, 3.0, 5.0]]), torch.ones(1, 3, 5, 3), torch.full((1, 3), 0.1))
+    mixed = ones.with_others(torch.tensor([False, True]), others)
+    assert_close(mixed.cost, torch.tensor([[1.0, 4.0], [1.0, 2.0]]))
+    assert_close(mixed.scale, torch.tensor([[0.2, 0.2], [0.2, 0.1]]))
+    assert_close(mixed.points[:, :, 0, 0], torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
 
 
 def test_a_camera_turned_towards_a_point_sees_it_on_its_axis() -> None:

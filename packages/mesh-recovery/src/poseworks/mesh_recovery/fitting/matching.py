@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ TILT_FRAMES, TILT_EVERY = 16, 4  # by how many frames, and every which pose, the
 TILT_PITCHES_DEG = (-10.0, 0.0, 10.0, 20.0, 30.0)  # of a camera that looks down
 TILT_ROLLS_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 MEAN_PITCH_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 5.0, 15.0, 10.0  # of cameras in general
+UNTOLD_M = 0.1  # by which points are missed in a frame that tells nothing of the camera
 SIGMA_M = 0.06  # by which the points of a person and of the nearest candidate usually differ
 SPEED_M_S = 1.8  # of points against their mean
 SCALE_RATE = 1.5  # of the logarithm of the scale, a second
@@ -51,14 +52,19 @@ def from_all_sides(upright: Candidates, pitches_deg: Sequence[float]) -> Candida
     pitch, yaw = torch.meshgrid(
         torch.deg2rad(torch.tensor(pitches_deg)), torch.arange(YAWS) * (2 * math.pi / YAWS), indexing="ij"
     )
-    zero = torch.zeros_like(yaw.flatten())
-    tilted = axis_angle_to_matrix(torch.stack((pitch.flatten(), zero, zero), dim=-1))
-    views = _TO_CAMERA @ tilted @ axis_angle_to_matrix(torch.stack((zero, yaw.flatten(), zero), dim=-1))
+    views = views_from(pitch.flatten(), yaw.flatten())
     return Candidates(
         (views[:, None] @ upright.root).flatten(0, 1),
         upright.angles.repeat(len(views), 1, 1),
         torch.einsum("vab,npb->vnpa", views, upright.points).flatten(0, 1),
     )
+
+
+def views_from(pitch: Tensor, yaw: Tensor) -> Tensor:
+    """(V, 3, 3) from the world's axes, y up, to those of level cameras that look down by (V,) pitches, in radians."""
+    zero = torch.zeros_like(yaw)
+    tilted = axis_angle_to_matrix(torch.stack((pitch, zero, zero), dim=-1))
+    return _TO_CAMERA @ tilted @ axis_angle_to_matrix(torch.stack((zero, yaw, zero), dim=-1))
 
 
 def turned_towards(directions: Tensor) -> Tensor:
@@ -92,13 +98,14 @@ def camera_tilt(slopes: Tensor, confidence: Tensor, upright: Candidates) -> tupl
     rolls = torch.tensor(TILT_ROLLS_DEG)
     turned = torch.cat([seen_turned(slopes, rolled(-roll).expand(len(some), 3, 3)) for roll in TILT_ROLLS_DEG])
     weight, nearness = confidence.repeat(len(rolls), 1), nearness.repeat(len(rolls))
-    costs = []
+    # Frames that no upright pose explains tell nothing, however much better one tilt is than another.
+    most, costs = confidence.sum(1) * UNTOLD_M**2 / (2 * SIGMA_M**2), []
     for pitch in TILT_PITCHES_DEG:
         points = from_all_sides(upright, (pitch,)).points
         cost = match(turned, weight, points, kept=1, nearness=nearness).cost.reshape(len(rolls), -1)
         # The median: a few frames on the ground or bent over do not tell how the camera stands.
         unusual = (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + rolls**2 / (2 * ROLL_SIGMA_DEG**2)
-        costs.append(cost.median(dim=1).values + unusual)
+        costs.append(cost.minimum(most).median(dim=1).values + unusual)
     pitch, roll = divmod(int(torch.stack(costs).argmin()), len(rolls))
     return TILT_PITCHES_DEG[pitch], TILT_ROLLS_DEG[roll]
 
@@ -192,6 +199,58 @@ def _agreement(size: Tensor, product: Tensor, spread: Tensor) -> tuple[Tensor, T
 
 
 @dataclass(frozen=True, eq=False)
+class Placed:
+    """K candidates of each of T frames, where they are.
+
+    Attributes:
+        cost: (T, K).
+        missed: (T, K) mean square of what their points miss, in square metres.
+        scale: (T, K) slopes a metre: 1 / depth.
+        shift: (T, K, 2) slope of the root joint.
+        root: (T, K, 3, 3) rotations of the root.
+        angles: (T, K, 24, 3) axis-angles; the root's are 0.
+        points: (T, K, n, 3) metres, from their mean.
+    """
+
+    cost: Tensor
+    missed: Tensor
+    scale: Tensor
+    shift: Tensor
+    root: Tensor
+    angles: Tensor
+    points: Tensor
+
+    @classmethod
+    def of(cls, matches: Matches, candidates: Candidates, weight: Tensor) -> Placed:
+        """The candidates that match points of (T, n) weight."""
+        missed = matches.cost * 2 * SIGMA_M**2 / weight.sum(1, keepdim=True)
+        parts = (part[matches.which] for part in (candidates.root, candidates.angles, candidates.points))
+        root, angles, points = parts
+        return cls(matches.cost, missed, matches.scale, matches.shift, root, angles, centred(points))
+
+    def turned(self, turn: Tensor) -> Placed:
+        """The same in the axes of cameras turned by (T, 3, 3); shifts stay as they are."""
+        return replace(self, root=turn[:, None] @ self.root, points=self.points @ turn.mT[:, None])
+
+    def __getitem__(self, which: Tensor | tuple[Tensor, Tensor]) -> Placed:
+        """Some of the frames, or for (t, 1) frames (t, k) of their candidates."""
+        return Placed(*(getattr(self, part.name)[which] for part in fields(self)))
+
+    def joined(self, others: Placed) -> Placed:
+        """These, and after them others of the same frames."""
+        pairs = ((getattr(self, part.name), getattr(others, part.name)) for part in fields(self))
+        return Placed(*(torch.cat(pair, dim=1) for pair in pairs))
+
+    def with_others(self, frames: Tensor, others: Placed) -> Placed:
+        """The same; in the frames that (T,) marks, which `others` are of, the K cheapest of these and those."""
+        both = self[frames].joined(others)
+        best = both.cost.topk(self.cost.shape[1], dim=1, largest=False).indices
+        cheapest = both[torch.arange(len(best))[:, None], best]
+        pairs = ((getattr(self, part.name), getattr(cheapest, part.name)) for part in fields(self))
+        return Placed(*(mine.index_put((frames,), theirs) for mine, theirs in pairs))
+
+
+@dataclass(frozen=True, eq=False)
 class Trellis:
     """Candidates of T frames and what it costs to go from one to the next.
 
@@ -225,22 +284,22 @@ class Trellis:
         return (torch.stack(forward) + torch.stack(backward[::-1])).softmax(dim=1)
 
 
-def trellis(matches: Matches, points: Tensor, seconds: Tensor, known: Tensor) -> Trellis:
-    """The trellis of matched candidates.
+def trellis(placed: Placed, seconds: Tensor, known: Tensor) -> Trellis:
+    """The trellis of candidates.
 
     Args:
-        matches: of T frames.
-        points: (T, K, n, 3) of the candidates, from their mean.
+        placed: the candidates of T frames.
         seconds: (T,) when.
         known: (t, n, 3) points of the first frames, from their mean, where they are known; t may be 0.
     """
-    flat, log_scale = points.flatten(2), matches.scale.log()
+    points, log_scale = placed.points, placed.scale.log()
+    flat = points.flatten(2)
     gap = (seconds[1:] - seconds[:-1])[:, None, None]
     moved = torch.cdist(flat[:-1], flat[1:]).square() / points.shape[2]
     scaled = (log_scale[:-1, :, None] - log_scale[1:, None, :]).square()
     step = 3 * moved / (2 * (SPEED_M_S * gap) ** 2) + scaled / (2 * (SCALE_RATE * gap) ** 2)
     apart = (points[: len(known)] - known[:, None]).square().sum(-1).mean(-1)
-    cost = matches.cost.clone()
+    cost = placed.cost.clone()
     cost[: len(known)] += 3 * apart / (2 * KNOWN_SIGMA_M**2)
     return Trellis(cost, step)
 

@@ -6,20 +6,19 @@ not grow with the clip.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from poseworks.core.rotations import axis_angle_to_matrix
+from poseworks.mesh_recovery.fitting.anyhow import explains_more, match_anyhow, missed_frames
 from poseworks.mesh_recovery.fitting.folded import FoldedPoints
 from poseworks.mesh_recovery.fitting.least_squares import Poses
 from poseworks.mesh_recovery.fitting.matching import (
-    SIGMA_M,
     Candidates,
-    Matches,
+    Placed,
     camera_tilt,
-    centred,
     from_all_sides,
     match,
     match_own,
@@ -27,6 +26,7 @@ from poseworks.mesh_recovery.fitting.matching import (
     seen_turned,
     trellis,
     turned_towards,
+    views_from,
 )
 from poseworks.mesh_recovery.fitting.typical_poses import typical_poses
 
@@ -103,11 +103,26 @@ def find_start(track: Track, points: FoldedPoints, shape: Tensor, upright: Candi
     pitch, roll = camera_tilt(seen_turned(track.slopes[seen], aim), weight, upright)
     aim = rolled(-roll) @ aim
     candidates = from_all_sides(upright, (pitch - HALF_PITCH_DEG, pitch + HALF_PITCH_DEG))
+    up = views_from(torch.deg2rad(torch.tensor([pitch])), torch.zeros(1))[0, :, 1]
     ways: list[_Way] = []
     first, known = 0, track.slopes.new_zeros(0, len(track.slopes[0]), 3)
     while True:
         last = min(first + CHUNK, len(seen))
-        way = _best_way(track, seen[first:last], aim[first:last], points, shape, candidates, known)
+        frames, turn = seen[first:last], aim[first:last]
+        slopes, heavy = seen_turned(track.slopes[frames], turn), weight[first:last]
+        placed = Placed.of(match(slopes, heavy, candidates.points), candidates, heavy)
+        given = torch.zeros(len(frames), dtype=torch.bool)
+        if track.given is not None:
+            given = track.given[frames].isfinite().all(-1).all(-1)
+        missed = missed_frames(placed, frames / track.fps) & ~given
+        if missed.any():
+            others = match_anyhow(slopes[missed], heavy[missed], upright, up)
+            if explains_more(others, placed[missed]):
+                placed = placed.with_others(missed, others)
+        placed = placed.turned(turn.mT)
+        if track.given is not None:
+            placed = _own(track.given[frames], slopes, heavy, turn, points, shape).joined(placed)
+        way = _best_way(track, frames, placed, given, known)
         ends = last == len(seen)
         ways.append(way[(OVERLAP // 2 if first else 0) : last - first - (0 if ends else OVERLAP // 2)])
         if ends:
@@ -152,51 +167,35 @@ class _Way:
         return _Way(*(getattr(self, part.name)[frames] for part in fields(self)))
 
 
-def _best_way(
-    track: Track,
-    seen: Tensor,
-    aim: Tensor,
-    points: FoldedPoints,
-    shape: Tensor,
-    candidates: Candidates,
-    known: Tensor,
-) -> _Way:
+def _own(given: Tensor, slopes: Tensor, weight: Tensor, aim: Tensor, points: FoldedPoints, shape: Tensor) -> Placed:
+    """The (T, 24, 3) poses that are given as one candidate a frame, before all others or, NaN, after them."""
+    there = given.isfinite().all(-1).all(-1, keepdim=True)
+    pose = torch.nan_to_num(given)
+    root, angles = axis_angle_to_matrix(pose[:, 0]), torch.cat((0 * pose[:, :1], pose[:, 1:]), dim=1)
+    placed = points_from_root(points, shape, root, angles)
+    own = Placed.of(match_own(slopes, weight, placed @ aim.mT), Candidates(root, angles, placed), weight)
+    return replace(own, cost=torch.where(there, -_CERTAIN, _CERTAIN), missed=torch.zeros_like(own.missed))
+
+
+def _best_way(track: Track, seen: Tensor, placed: Placed, given: Tensor, known: Tensor) -> _Way:
     """The way through the frames `seen`, of which the points of the first ones are `known`.
 
-    `aim`: (N, 3, 3) from the camera's axes to those of one that looks at the person, in which candidates stand.
+    `placed` stand in the camera's axes; in the frames that are `given`, (N,), the first goes before all others.
     """
-    slopes, weight = seen_turned(track.slopes[seen], aim), track.confidence[seen].square()
-    matches = match(slopes, weight, candidates.points)
-    candidate_cost = matches.cost
-    root, angles = candidates.root[matches.which], candidates.angles[matches.which]
-    placed = centred(candidates.points[matches.which])
-    root, placed = aim.mT[:, None] @ root, placed @ aim[:, None]
-    given = torch.zeros(len(seen), dtype=torch.bool)
-    if track.given is not None:  # a candidate more, which goes before all others
-        given = track.given[seen].isfinite().all(-1).all(-1)
-        own = torch.nan_to_num(track.given[seen])
-        own_root, own_angles = axis_angle_to_matrix(own[:, 0]), torch.cat((0 * own[:, :1], own[:, 1:]), dim=1)
-        own_points = points_from_root(points, shape, own_root, own_angles)
-        mine = match_own(slopes, weight, own_points @ aim.mT)
-        candidate_cost = _joined(torch.zeros_like(mine.cost), matches.cost)
-        first = Matches(torch.where(given[:, None], -_CERTAIN, _CERTAIN), mine.which, mine.scale, mine.shift)
-        matches = Matches(*(_joined(getattr(first, p.name), getattr(matches, p.name)) for p in fields(Matches)))
-        root, angles = _joined(own_root[:, None], root), _joined(own_angles[:, None], angles)
-        placed = _joined(centred(own_points)[:, None], placed)
-    ways = trellis(matches, placed, seen / track.fps, known)
-    frames, path, shares = torch.arange(len(seen)), ways.best_path(), ways.shares()[..., None, None]
-    mean = (shares * placed).sum(1)
-    spread = (shares * (placed - mean[:, None]).square()).sum((1, 3))
+    ways = trellis(placed, seen / track.fps, known)
+    frames, path, shares = torch.arange(len(seen)), ways.best_path(), ways.shares()
+    mean = (shares[..., None, None] * placed.points).sum(1)
+    spread = (shares[..., None, None] * (placed.points - mean[:, None]).square()).sum((1, 3))
     least = torch.where(given, GIVEN_SPREAD_M, SPREAD_M)[:, None].square()
     # Where even the likeliest poses miss what is seen, they tell little about the rest.
-    missed = (ways.shares() * candidate_cost).sum(1) * 2 * SIGMA_M**2 / weight.sum(1)
+    missed = (shares * placed.missed).sum(1)
     least = least + MISSED_FACTOR * torch.where(given, 0, missed - MISSED_M**2).clamp_min(0)[:, None]
     return _Way(
-        root[frames, path],
-        angles[frames, path],
-        -matches.scale[frames, path].log(),
-        matches.shift[frames, path],
-        placed[frames, path],
+        placed.root[frames, path],
+        placed.angles[frames, path],
+        -placed.scale[frames, path].log(),
+        placed.shift[frames, path],
+        placed.points[frames, path],
         mean,
         1 / (spread + least),
     )
@@ -214,10 +213,6 @@ def points_from_root(points: FoldedPoints, shape: Tensor, root: Tensor, angles: 
     rotations = torch.cat((root[:, None], axis_angle_to_matrix(angles[:, 1:])), dim=1)
     placed = points.place(shape, rotations, angles.new_zeros(len(angles), 3))
     return placed.points - placed.placed[:, :1]
-
-
-def _joined(one: Tensor, others: Tensor) -> Tensor:
-    return torch.cat((one, others), dim=1)
 
 
 def _evened(values: Tensor, reach: int) -> Tensor:
