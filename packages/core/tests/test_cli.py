@@ -306,7 +306,11 @@ def test_a_full_disk_under_stdout_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_command_leaves_no_file(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    process = start(tmp_path, "work", "-o", "result.txt", "--how", "write")
+    before = signal.signal(number, signal.SIG_DFL)  # what is ignored here, as in the background, is ignored there
+    try:
+        process = start(tmp_path, "work", "-o", "result.txt", "--how", "write")
+    finally:
+        signal.signal(number, before)
     while not (tmp_path / "ready").exists():
         assert process.poll() is None
         time.sleep(0.02)
