@@ -22,7 +22,6 @@ TILT_FRAMES, TILT_EVERY = 16, 4  # by how many frames, and every which pose, the
 TILT_PITCHES_DEG = (-10.0, 0.0, 10.0, 20.0, 30.0)  # of a camera that looks down
 TILT_ROLLS_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 MEAN_PITCH_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 5.0, 15.0, 10.0  # of cameras in general
-UNTOLD_M = 0.1  # by which points are missed in a frame that tells nothing of the camera
 SIGMA_M = 0.06  # by which the points of a person and of the nearest candidate usually differ
 SPEED_M_S = 1.8  # of points against their mean
 SCALE_RATE = 1.5  # of the logarithm of the scale, a second
@@ -98,14 +97,13 @@ def camera_tilt(slopes: Tensor, confidence: Tensor, upright: Candidates) -> tupl
     rolls = torch.tensor(TILT_ROLLS_DEG)
     turned = torch.cat([seen_turned(slopes, rolled(-roll).expand(len(some), 3, 3)) for roll in TILT_ROLLS_DEG])
     weight, nearness = confidence.repeat(len(rolls), 1), nearness.repeat(len(rolls))
-    # Frames that no upright pose explains tell nothing, however much better one tilt is than another.
-    most, costs = confidence.sum(1) * UNTOLD_M**2 / (2 * SIGMA_M**2), []
+    costs = []
     for pitch in TILT_PITCHES_DEG:
         points = from_all_sides(upright, (pitch,)).points
         cost = match(turned, weight, points, kept=1, nearness=nearness).cost.reshape(len(rolls), -1)
         # The median: a few frames on the ground or bent over do not tell how the camera stands.
         unusual = (pitch - MEAN_PITCH_DEG) ** 2 / (2 * PITCH_SIGMA_DEG**2) + rolls**2 / (2 * ROLL_SIGMA_DEG**2)
-        costs.append(cost.minimum(most).median(dim=1).values + unusual)
+        costs.append(cost.median(dim=1).values + unusual)
     pitch, roll = divmod(int(torch.stack(costs).argmin()), len(rolls))
     return TILT_PITCHES_DEG[pitch], TILT_ROLLS_DEG[roll]
 
