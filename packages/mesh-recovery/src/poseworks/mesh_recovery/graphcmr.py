@@ -133,7 +133,7 @@ class GraphNetwork(nn.Module):
     def start_by_inputs(self) -> None:
         """New weights of the maps at each vertex: uniform in +-1 / sqrt(a), with a the numbers that go in.
 
-        The published ones are so small that the norms' epsilon hides the vertices for the first thousands of steps.
+        The published ones are so small that the norms' epsilon hides the vertices for hundreds of steps and more.
         """
         for module in self.modules():
             if isinstance(module, VertexLinear):
