@@ -117,11 +117,13 @@ def trained_row(
 def method_row(folder: Path, method: str, quick: bool) -> list[Cell]:
     """A method in the variant Normal."""
     steps, begins = METHODS[method]
-    start = []
-    if begins is not None:
-        model = f"runs/{begins}/model"
-        whole = (f"start.network={model}", "training.learning_rate=2e-4")  # which is trained already
-        start = list(whole) if method == "spin" else [f"start.imagenet={model}/model.safetensors"]
+    model = f"runs/{begins}/model"
+    if begins is None:
+        start = []
+    elif method == "spin":  # which is trained already, and goes on gently
+        start = [f"start.network={model}", "training.learning_rate=2e-4"]
+    else:
+        start = [f"start.imagenet={model}/model.safetensors"]
     shown = "random weights" if begins is None else f"{begins}'s {'weights' if method == 'spin' else 'backbone'}"
     return trained_row(folder, f"rendered-{method}", method, steps, start, shown, quick)
 

@@ -121,7 +121,7 @@ def find_start(track: Track, points: FoldedPoints, shape: Tensor, upright: Candi
                 placed = placed.with_others(missed, others)
         placed = placed.turned(turn.mT)
         if track.given is not None:
-            placed = _own(track.given[frames], slopes, heavy, turn, points, shape).joined(placed)
+            placed = _own(track.given[frames], given, slopes, heavy, turn, points, shape).joined(placed)
         way = _best_way(track, frames, placed, given, known)
         ends = last == len(seen)
         ways.append(way[(OVERLAP // 2 if first else 0) : last - first - (0 if ends else OVERLAP // 2)])
@@ -167,14 +167,15 @@ class _Way:
         return _Way(*(getattr(self, part.name)[frames] for part in fields(self)))
 
 
-def _own(given: Tensor, slopes: Tensor, weight: Tensor, aim: Tensor, points: FoldedPoints, shape: Tensor) -> Placed:
-    """The (T, 24, 3) poses that are given as one candidate a frame, before all others or, NaN, after them."""
-    there = given.isfinite().all(-1).all(-1, keepdim=True)
+def _own(
+    given: Tensor, there: Tensor, slopes: Tensor, weight: Tensor, aim: Tensor, points: FoldedPoints, shape: Tensor
+) -> Placed:
+    """The (T, 24, 3) poses that are given as one candidate a frame: before all others where (T,) there is one."""
     pose = torch.nan_to_num(given)
     root, angles = axis_angle_to_matrix(pose[:, 0]), torch.cat((0 * pose[:, :1], pose[:, 1:]), dim=1)
     placed = points_from_root(points, shape, root, angles)
     own = Placed.of(match_own(slopes, weight, placed @ aim.mT), Candidates(root, angles, placed), weight)
-    return replace(own, cost=torch.where(there, -_CERTAIN, _CERTAIN), missed=torch.zeros_like(own.missed))
+    return replace(own, cost=torch.where(there[:, None], -_CERTAIN, _CERTAIN), missed=torch.zeros_like(own.missed))
 
 
 def _best_way(track: Track, seen: Tensor, placed: Placed, given: Tensor, known: Tensor) -> _Way:
